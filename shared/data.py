@@ -1,0 +1,62 @@
+"""Text, windows, batches. Born in 01_data/03_dataloader; `load_corpus` only finds a file."""
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from shared.downloads import read_course_file, read_lecture_file
+
+
+def load_corpus(name: str = "story") -> str:
+    """The text of "story", written for this course, or of "the-verdict" (Edith Wharton, 1908), as the lectures use.
+
+    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
+    """
+    if name == "story":
+        return read_course_file("story.txt")
+    if name == "the-verdict":
+        return read_lecture_file("the-verdict.txt")
+    raise ValueError(f"no corpus is named {name!r}: there are 'story' and 'the-verdict'")
+
+
+def split_text(text: str, train_ratio: float = 0.9) -> tuple[str, str]:
+    """The first train_ratio of the characters for training, the rest for validation."""
+    if not 0 < train_ratio < 1:
+        raise ValueError(f"train_ratio={train_ratio} must be above 0 and below 1")
+    split = int(train_ratio * len(text))
+    return text[:split], text[split:]
+
+
+class GPTDataset(Dataset):
+    """Windows of context_length tokens, each with the same window one token later: item -> (T,), (T,).
+
+    A window starts every `stride` tokens and is cut out when asked for, so token_ids may be a memory-mapped file.
+    Raises ValueError if not even one window fits.
+    """
+
+    def __init__(self, token_ids, context_length: int, stride: int) -> None:
+        if context_length < 1 or stride < 1:
+            raise ValueError(f"context_length={context_length} and stride={stride} must be at least 1")
+        if len(token_ids) <= context_length:
+            raise ValueError(f"{len(token_ids)} tokens are too few: a window of context_length={context_length} "
+                             f"and its target need {context_length + 1}; use more text or a shorter context")
+        self.token_ids, self.context_length, self.stride = token_ids, context_length, stride
+
+    def __len__(self) -> int:
+        return (len(self.token_ids) - self.context_length - 1) // self.stride + 1
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        start = index * self.stride
+        window = torch.as_tensor(self.token_ids[start : start + self.context_length + 1], dtype=torch.long)  # (T + 1,)
+        return window[:-1], window[1:]  # (T,), (T,)
+
+
+def create_dataloader(token_ids, batch_size: int = 4, context_length: int = 256, stride: int = 128,
+                      shuffle: bool = True, drop_last: bool = True, num_workers: int = 0,
+                      generator: torch.Generator | None = None) -> DataLoader:
+    """Batches of windows and their targets: iterates over (B, T), (B, T)."""
+    dataset = GPTDataset(token_ids, context_length, stride)
+    return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last,
+                      num_workers=num_workers, generator=generator)

@@ -1,0 +1,131 @@
+"""From a prompt to text. Born in 03_gpt/04_generating_text and 04_pretraining/04_decoding."""
+
+from collections.abc import Callable, Iterator, Set
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def text_to_token_ids(text: str, tokenizer: Any, allowed_special: Set[str] = frozenset({"<|endoftext|>"})) -> Tensor:
+    """Token ids of a text as a batch of one: (1, T)."""
+    return torch.tensor(tokenizer.encode(text, allowed_special=set(allowed_special))).unsqueeze(0)  # (1, T)
+
+
+def token_ids_to_text(token_ids: Tensor, tokenizer: Any) -> str:
+    """The text of a batch of one, (1, T), or of a row, (T,)."""
+    return tokenizer.decode(token_ids.flatten().tolist())
+
+
+def generate_text_simple(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> Tensor:
+    """Append the most likely next token, again and again: (B, T) -> (B, T + max_new_tokens).
+
+    Reads the last `context_size` tokens afresh for each new one. The model should be in evaluation mode.
+    """
+    for _ in range(max_new_tokens):
+        with torch.no_grad():
+            logits = model(idx[:, -context_size:])  # (B, T, V)
+        idx_next = logits[:, -1, :].argmax(dim=-1, keepdim=True)  # (B, 1)
+        idx = torch.cat([idx, idx_next], dim=1)  # (B, T + 1)
+    return idx
+
+
+class KVCache:
+    """The keys and values that one attention layer has computed so far, each (B, H, S, K)."""
+
+    def __init__(self) -> None:
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens remembered, S."""
+        return 0 if self.keys is None else self.keys.size(2)
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Remember T more tokens, (B, H, T, K) each; return all, (B, H, S + T, K) each."""
+        if self.keys is not None:
+            keys = torch.cat([self.keys, keys], dim=2)  # (B, H, S + T, K)
+            values = torch.cat([self.values, values], dim=2)  # (B, H, S + T, K)
+        self.keys, self.values = keys, values
+        return keys, values
+
+
+def greedy(logits: Tensor) -> Tensor:
+    """The most likely token of each row: (B, V) -> (B, 1)."""
+    return logits.argmax(dim=-1, keepdim=True)
+
+
+def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int,
+                  choose: Callable[[Tensor], Tensor] = greedy, eos_id: int | None = None) -> Iterator[Tensor]:
+    """Yield the next token of each row, (B, 1), one step at a time, with a key-value cache.
+
+    A row that has produced `eos_id` goes on with `eos_id`; the stream ends when all rows have.
+    Raises ValueError for an empty prompt, an id outside the vocabulary or a negative count.
+    """
+    check_prompt(model, idx, max_new_tokens)
+    ended = torch.zeros(idx.size(0), 1, dtype=torch.bool, device=idx.device)  # (B, 1)
+    caches, unread = None, idx[:, -context_size:]  # (B, T)
+    for _ in range(max_new_tokens):
+        if caches is None or caches[0].length + unread.size(1) > context_size:
+            # at the context's end all positions shift by one, so that nothing remembered is valid any more
+            caches, unread = [KVCache() for _ in model.trf_blocks], idx[:, -context_size:]
+        with torch.no_grad():
+            logits = model(unread, caches)[:, -1, :]  # (B, V)
+        unread = choose(logits)  # (B, 1)
+        if eos_id is not None:
+            unread = unread.masked_fill(ended, eos_id)
+            ended = ended | (unread == eos_id)
+            if ended.all():
+                return
+        idx = torch.cat([idx, unread], dim=1)  # (B, T + 1)
+        yield unread
+
+
+def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int) -> None:
+    """Raise ValueError for a prompt, (B, T), from which nothing can be generated."""
+    vocab_size = model.tok_emb.num_embeddings
+    if idx.dim() != 2 or idx.numel() == 0:
+        raise ValueError(f"the prompt has shape {tuple(idx.shape)}: it must be (B, T) with at least one token each")
+    if idx.min() < 0 or idx.max() >= vocab_size:
+        raise ValueError(f"the prompt holds ids from {idx.min()} to {idx.max()}, but the model's vocabulary has only "
+                         f"0 to {vocab_size - 1}: was it encoded with another tokenizer?")
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens} must not be negative")
+
+
+def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None = None,
+                     top_p: float | None = None) -> Tensor:
+    """Probabilities after temperature, then top-k, then top-p: (B, V) -> (B, V), each row with sum 1.
+
+    Sources: Fan et al. 2018, section 5.4 (top-k); Holtzman et al. 2020, section 3.1 (top-p).
+    """
+    if temperature <= 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
+        raise ValueError(f"temperature={temperature} must be above 0, top_k={top_k} at least 1, "
+                         f"top_p={top_p} above 0 and at most 1")
+    logits = logits / temperature
+    if top_k is not None:
+        kth = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]  # (B, 1)
+        logits = logits.masked_fill(logits < kth, -torch.inf)
+    probs = logits.softmax(dim=-1)  # (B, V)
+    if top_p is not None:
+        ordered, order = probs.sort(dim=-1, descending=True)  # (B, V)
+        # a token goes if those before it already hold top_p; the first always stays
+        gone = ordered.cumsum(dim=-1) - ordered >= top_p
+        probs = probs.masked_fill(gone.scatter(-1, order, gone), 0.0)
+        probs = probs / probs.sum(dim=-1, keepdim=True)
+    return probs
+
+
+def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int, temperature: float = 0.0,
+             top_k: int | None = None, top_p: float | None = None, eos_id: int | None = None,
+             generator: torch.Generator | None = None) -> Tensor:
+    """Append up to max_new_tokens tokens, greedily at temperature 0, else drawn: (B, T) -> (B, T + new).
+
+    Stops when every row has reached `eos_id`, which is not appended by the last row to reach it.
+    """
+    def draw(logits: Tensor) -> Tensor:
+        return torch.multinomial(next_token_probs(logits, temperature, top_k, top_p), 1, generator=generator)
+
+    choose = greedy if temperature == 0 else draw
+    return torch.cat([idx, *stream_tokens(model, idx, max_new_tokens, context_size, choose, eos_id)], dim=1)
