@@ -1,20 +1,22 @@
-"""Instruction records to padded, masked batches. Born in 05_instruction_finetuning/01 and 02."""
+"""Instruction records to padded, masked batches. Born in 05_instruction_finetuning/01, 02 and 03."""
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from shared.downloads import read_course_file, read_lecture_file
 
-RESPONSE_MARK = "\n\n### Response:\n"
-
 
 def load_instruction_data(name: str = "course") -> list[dict[str, str]]:
-    """The 1,100 records of "course" (written for it) or of "lectures", each with instruction, input and output."""
+    """The 1,100 records of "course" (written for it) or of "lectures", each with instruction, input and output.
+
+    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
+    """
     if name == "course":
         return json.loads(read_course_file("instruction-data.json"))
     if name == "lectures":
@@ -22,41 +24,79 @@ def load_instruction_data(name: str = "course") -> list[dict[str, str]]:
     raise ValueError(f"no instruction data is named {name!r}: there are 'course' and 'lectures'")
 
 
+def check_fields(entry: Any) -> None:
+    """Raise ValueError unless a record has instruction, input and output, all of them text."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"a record must be a dictionary, this is a {type(entry).__name__}: {entry!r}")
+    for field in ("instruction", "input", "output"):
+        if field not in entry:
+            raise ValueError(f"the field {field!r} is missing from {entry}: add it, 'input' may be the empty text")
+        if not isinstance(entry[field], str):
+            raise ValueError(f"the field {field!r} must be text, but it is {entry[field]!r} in {entry}")
+
+
+RESPONSE_MARK = "\n\n### Response:\n"
+
+
 def format_input(entry: dict[str, str], preamble: bool = True) -> str:
-    """The prompt of a record in the Alpaca format, without the response. Source: Taori et al. 2023.
+    """The prompt of a record in the Alpaca format, up to RESPONSE_MARK. Source: Taori et al. 2023.
 
     Raises ValueError for a record without one of its fields.
     """
-    for field in ("instruction", "input", "output"):
-        if not isinstance(entry.get(field), str):
-            raise ValueError(f"the field {field!r} of the record {entry} must be text, 'input' may be empty")
+    check_fields(entry)
     text = "Below is an instruction that describes a task. " if preamble else ""
     text += "Write a response that appropriately completes the request.\n\n" if preamble else ""
     text += f"### Instruction:\n{entry['instruction']}"
     return text + (f"\n\n### Input:\n{entry['input']}" if entry["input"] else "")
 
 
+PHI3_RESPONSE_MARK = "<|end|>\n<|assistant|>\n"
+
+
+def format_input_phi3(entry: dict[str, str]) -> str:
+    """The prompt of a record in the Phi-3 format, up to PHI3_RESPONSE_MARK. Source: Abdin et al. 2024, section 2.
+
+    Raises ValueError for a record without one of its fields.
+    """
+    check_fields(entry)
+    return f"<|user|>\n{entry['instruction']}" + (f"\n{entry['input']}" if entry["input"] else "")
+
+
 def split_records(records: Sequence[Any], train_ratio: float = 0.85,
                   test_ratio: float = 0.10) -> tuple[list, list, list]:
-    """Training, validation and test records, cut in file order as train, test, validation."""
+    """Training, validation and test records, cut in file order as train, test, validation.
+
+    Raises ValueError if one of the three would be empty.
+    """
     train_end = int(len(records) * train_ratio)
     test_end = train_end + int(len(records) * test_ratio)
     parts = list(records[:train_end]), list(records[test_end:]), list(records[train_end:test_end])
     if not all(parts):
-        raise ValueError(f"{len(records)} records split {train_ratio}/{test_ratio} leave an empty part: "
-                         f"{[len(part) for part in parts]} (train, validation, test)")
+        raise ValueError(f"{len(records)} records with train_ratio={train_ratio} and test_ratio={test_ratio} give "
+                         f"{[len(part) for part in parts]} for training, validation, test: none may be empty")
     return parts
 
 
 class InstructionDataset(Dataset):
-    """Token ids of each record: prompt, response mark, response; with mask_instruction, (ids, prompt length)."""
+    """Token ids of each record, prompt and response; with mask_instruction, (ids, prompt length) instead.
+
+    The length counts the tokens up to and with the response mark. Raises ValueError for no records, and for a
+    record that cannot be formatted or encoded, naming its number.
+    """
 
     def __init__(self, data: Sequence[dict[str, str]], tokenizer: Any,
-                 format_prompt: Callable[[dict[str, str]], str] = format_input, mask_instruction: bool = False) -> None:
+                 format_prompt: Callable[[dict[str, str]], str] = format_input,
+                 response_mark: str = RESPONSE_MARK, mask_instruction: bool = False) -> None:
+        if not len(data):
+            raise ValueError("no records: was this part of the split left empty?")
         self.data, self.mask_instruction, self.encoded_texts = data, mask_instruction, []
-        for entry in data:
-            prompt_ids = tokenizer.encode(format_prompt(entry) + RESPONSE_MARK)
-            self.encoded_texts.append((prompt_ids + tokenizer.encode(entry["output"]), len(prompt_ids)))
+        for number, entry in enumerate(data):
+            try:
+                # encoded apart, so that the response starts with a token of its own whatever it begins with
+                prompt_ids = tokenizer.encode(format_prompt(entry) + response_mark)
+                self.encoded_texts.append((prompt_ids + tokenizer.encode(entry["output"]), len(prompt_ids)))
+            except ValueError as error:
+                raise ValueError(f"record {number}: {error}") from error
 
     def __len__(self) -> int:
         return len(self.data)
@@ -87,3 +127,28 @@ def custom_collate_fn(batch: Sequence, pad_token_id: int = 50256, ignore_index: 
         inputs_list.append(inputs[:allowed_max_length])
         targets_list.append(targets[:allowed_max_length])
     return torch.stack(inputs_list).to(device), torch.stack(targets_list).to(device)  # (B, T), (B, T)
+
+
+def create_instruction_dataloader(data: Sequence[dict[str, str]], tokenizer: Any, batch_size: int = 8,
+                                  format_prompt: Callable[[dict[str, str]], str] = format_input,
+                                  mask_instruction: bool = False, allowed_max_length: int | None = 1024,
+                                  device: torch.device | str = "cpu", pad_token_id: int | None = None,
+                                  shuffle: bool = True, drop_last: bool = True,
+                                  generator: torch.Generator | None = None) -> DataLoader:
+    """Batches of records in the Alpaca format: iterates over inputs (B, T), targets (B, T), T varying by batch.
+
+    Pads with the tokenizer's end token unless told otherwise. Raises ValueError for a pad id that the tokenizer does
+    not have, and if drop_last leaves no batch.
+    """
+    pad_token_id = tokenizer.eot_token if pad_token_id is None else pad_token_id
+    if not 0 <= pad_token_id < tokenizer.n_vocab:
+        raise ValueError(f"pad_token_id={pad_token_id} is outside the vocabulary, whose ids go from 0 to "
+                         f"{tokenizer.n_vocab - 1}: pad with the tokenizer's own end token, {tokenizer.eot_token}")
+    if drop_last and len(data) < batch_size:
+        raise ValueError(f"{len(data)} records make no full batch of batch_size={batch_size}: "
+                         "use more records, a smaller batch or drop_last=False")
+    dataset = InstructionDataset(data, tokenizer, format_prompt, mask_instruction=mask_instruction)
+    collate_fn = partial(custom_collate_fn, pad_token_id=pad_token_id, allowed_max_length=allowed_max_length,
+                         device=device)
+    return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, collate_fn=collate_fn,
+                      generator=generator)
