@@ -1,1 +1,140 @@
 """Low-rank adaptation from scratch. Born in 05_instruction_finetuning/05_lora."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")  # of every Transformer block
+
+
+class LoRALinear(nn.Module):
+    """A frozen linear layer plus alpha / rank * B A, which is learned: (..., d_in) -> (..., d_out).
+
+    A is random and B zero, so that nothing changes at the start. Source: Hu et al. 2021, section 4.1.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float = 0.0) -> None:
+        super().__init__()
+        if not 1 <= rank <= min(linear.in_features, linear.out_features):
+            raise ValueError(f"rank={rank} must be at least 1 and at most the smaller side of the matrix, "
+                             f"min({linear.in_features}, {linear.out_features})")
+        if alpha <= 0:
+            raise ValueError(f"alpha={alpha} must be above 0, or the change would never count")
+        self.linear, self.rank, self.alpha, self.enabled = linear.requires_grad_(False), rank, alpha, True
+        self.dropout = nn.Dropout(dropout)
+        self.A = nn.Parameter(linear.weight.new_empty(rank, linear.in_features))  # (r, d_in)
+        self.B = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))  # (d_out, r)
+        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))  # as nn.Linear does for its own weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.linear(x)  # (..., d_out)
+        if self.enabled:
+            out = out + self.dropout(x) @ self.A.T @ self.B.T * (self.alpha / self.rank)  # (..., d_out)
+        return out
+
+    def change(self) -> Tensor:
+        """What the adapter adds to the weight: (d_out, d_in)."""
+        return self.alpha / self.rank * self.B @ self.A  # (d_out, d_in)
+
+
+def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
+    """The model's adapted layers by name."""
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, LoRALinear)}
+
+
+def name_ends_with(name: str, target: str) -> bool:
+    """Whether a layer's dotted name ends with whole parts: "att.W_query" ends with "W_query", not with "query"."""
+    return f".{name}".endswith(f".{target}")
+
+
+def apply_lora(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dropout: float = 0.0) -> None:
+    """Freeze the model and put a LoRALinear around each linear layer whose name ends with one of `targets`.
+
+    Raises ValueError if the model is adapted already, or a target names no linear layer.
+    """
+    if lora_layers(model):
+        raise ValueError("this model has an adapter already: merge it, or start from a fresh model")
+    linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    missing = [target for target in targets if not any(name_ends_with(name, target) for name in linears)]
+    if missing or not targets:
+        raise ValueError(f"no linear layer's name ends with {missing or 'nothing'}: the layers are {list(linears)}")
+    wrapped = {name: LoRALinear(layer, rank, alpha, dropout) for name, layer in linears.items()
+               if any(name_ends_with(name, target) for target in targets)}
+    model.requires_grad_(False)
+    for name, layer in wrapped.items():
+        model.set_submodule(name, layer)
+
+
+def switch_lora(model: nn.Module, on: bool) -> None:
+    """Let the adapter count, or leave the base model as it was before."""
+    for layer in lora_layers(model).values():
+        layer.enabled = on
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Add each adapter's change to its weight and put the plain linear layer back in its place."""
+    for name, layer in lora_layers(model).items():
+        # a new parameter, so that a matrix tied to this one keeps its own values
+        layer.linear.weight = nn.Parameter((layer.linear.weight + layer.change()).detach())
+        model.set_submodule(name, layer.linear)
+
+
+def count_trainable(model: nn.Module) -> tuple[int, int]:
+    """Parameters that training changes, and all parameters."""
+    parameters = list(model.parameters())
+    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+
+
+def adapter_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The learned matrices alone: names such as "trf_blocks.0.att.W_query.A", (r, d_in), and ".B", (d_out, r)."""
+    layers = lora_layers(model)
+    return {f"{name}.{matrix}": getattr(layer, matrix).detach() for name, layer in layers.items() for matrix in "AB"}
+
+
+def base_fingerprint(model: nn.Module) -> str:
+    """SHA-256 of all weights but the adapter's: the same before and after `apply_lora`."""
+    adapter, digest = adapter_weights(model), hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        if name not in adapter:
+            digest.update(name.replace(".linear.", ".").encode())
+            digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def save_adapter(model: nn.Module, path: str | Path) -> None:
+    """Write the adapter alone as a safetensors file: A, B and what is needed to use them. Raises ValueError if none."""
+    layers = lora_layers(model)
+    if not layers:
+        raise ValueError("this model has no adapter to save: call apply_lora first")
+    first = next(iter(layers.values()))
+    settings = {"rank": first.rank, "alpha": first.alpha, "layers": list(layers), "base": base_fingerprint(model)}
+    tensors = {name: weight.cpu().contiguous() for name, weight in adapter_weights(model).items()}
+    save_file(tensors, path, metadata={"lora": json.dumps(settings)})
+
+
+def load_adapter(model: nn.Module, path: str | Path) -> None:
+    """Put a saved adapter on the base model that it was trained on. Raises ValueError for another model, unchanged."""
+    with safe_open(path, framework="pt") as file:
+        if "lora" not in (file.metadata() or {}):
+            raise ValueError(f"{path} holds tensors, but not an adapter written by save_adapter")
+        settings = json.loads(file.metadata()["lora"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    for name in settings["layers"]:
+        needed = (tensors[f"{name}.B"].size(0), tensors[f"{name}.A"].size(1))
+        found = tuple(linears[name].weight.shape) if name in linears else "no such layer"
+        if found != needed:
+            raise ValueError(f"{path} is an adapter for another model: it needs {name} to be {needed}, found {found}")
+    if base_fingerprint(model) != settings["base"]:
+        raise ValueError(f"{path} was trained on other weights of the same shapes (fingerprint {settings['base'][:8]}, "
+                         f"this model has {base_fingerprint(model)[:8]}): load the base model that it was trained on")
+    apply_lora(model, settings["layers"], settings["rank"], settings["alpha"])
+    for name, layer in lora_layers(model).items():
+        layer.A.data, layer.B.data = tensors[f"{name}.A"].to(layer.A), tensors[f"{name}.B"].to(layer.B)
