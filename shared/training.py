@@ -1,5 +1,9 @@
 """Loss, evaluation and the training loop. Born in 04_pretraining/01_loss and 04_pretraining/02_training_loop."""
 
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -31,7 +35,7 @@ def calc_loss_loader(data_loader: DataLoader, model: nn.Module, device: torch.de
     if num_batches < 1:
         raise ValueError(f"no batch to evaluate (num_batches={num_batches}, the loader has {len(data_loader)}): "
                          "give the loader more text, a shorter context_length or drop_last=False")
-    losses = [calc_loss_batch(*batch, model, device).item() for batch, _ in zip(data_loader, range(num_batches))]
+    losses = [calc_loss_batch(*batch, model, device).item() for _, batch in zip(range(num_batches), data_loader)]
     return sum(losses) / num_batches
 
 
@@ -56,40 +60,124 @@ def generate_and_print_sample(model: nn.Module, tokenizer: Any, device: torch.de
     model.train()
 
 
-def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader, optimizer: torch.optim.Optimizer,
-                device: torch.device | str, num_epochs: int, eval_freq: int, eval_iter: int, start_context: str,
-                tokenizer: Any, progress: bool = True) -> tuple[list[float], list[float], list[int]]:
-    """Train for num_epochs; return training losses, validation losses and tokens seen at each evaluation.
+@dataclass
+class TrainingState:
+    """Where a training stands after a step: all that going on needs, besides the model and the optimizer."""
 
-    Evaluates every eval_freq steps on eval_iter batches, prints a sample after each epoch. An interrupt (the stop
-    button) ends the training and keeps what was learned. Raises FloatingPointError at a loss that is not finite.
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches of the epoch at hand already used
+    global_step: int = -1  # the last step, counted from 0
+    tokens_seen: int = 0
+    loss: float = math.nan  # of the last step, in nats a token
+    train_losses: list[float] = field(default_factory=list)  # one for each evaluation, as the next two
+    val_losses: list[float] = field(default_factory=list)
+    track_tokens_seen: list[int] = field(default_factory=list)
+    random: dict[str, Tensor] = field(default_factory=dict)  # the generators after the last step
+    epoch_random: dict[str, Tensor] = field(default_factory=dict)  # and when the epoch began, which fixes its order
+
+    def count_step(self, batches: Sequence[tuple[Tensor, Tensor, float]], loss: float) -> None:
+        """Note that a step was made with these batches of inputs (B, T)."""
+        self.batch += len(batches)
+        self.global_step += 1
+        self.tokens_seen += sum(inputs.numel() for inputs, _, _ in batches)
+        self.loss = loss
+
+    def record(self, train_loss: float, val_loss: float) -> None:
+        """Note the losses of an evaluation, in nats a token."""
+        self.train_losses.append(train_loss)
+        self.val_losses.append(val_loss)
+        self.track_tokens_seen.append(self.tokens_seen)
+
+
+def random_states(loader: DataLoader) -> dict[str, Tensor]:
+    """The states of the generators that a training draws from: the processor's, the GPU's, the loader's own."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    if getattr(loader, "generator", None) is not None:
+        states["loader"] = loader.generator.get_state()
+    return states
+
+
+def set_random_states(loader: DataLoader, states: dict[str, Tensor]) -> None:
+    """Put the generators back to where `random_states` found them."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+    if "loader" in states and getattr(loader, "generator", None) is not None:
+        loader.generator.set_state(states["loader"])
+
+
+def remaining_steps(loader: DataLoader, state: TrainingState,
+                    accumulation_steps: int = 1) -> Iterator[list[tuple[Tensor, Tensor, float]]]:
+    """Yield the steps left in the epoch, each a list of (inputs (B, T), targets (B, T), share of the step's targets).
+
+    Raises ValueError for an empty loader, one shorter than the state says, or accumulation_steps below 1.
     """
-    train_losses, val_losses, track_tokens_seen = [], [], []
-    tokens_seen, global_step = 0, -1
-    bar = tqdm(total=num_epochs * len(train_loader), unit="step", disable=not progress)
+    if accumulation_steps < 1:
+        raise ValueError(f"accumulation_steps={accumulation_steps} must be at least 1")
+    if len(loader) < max(1, state.batch):
+        raise ValueError(f"the loader has {len(loader)} batches, the training needs at least {max(1, state.batch)}: "
+                         "give it more text, a smaller batch_size or a shorter context_length")
+    state.random = state.random or random_states(loader)
+    state.epoch_random = state.epoch_random if state.batch else state.random
+    set_random_states(loader, state.epoch_random)  # so that the shuffled order comes out once more
+    if hasattr(getattr(loader, "sampler", None), "set_epoch"):
+        loader.sampler.set_epoch(state.epoch)  # a sampler for many processes takes its order from here instead
+    batches = iter(loader)
+    for _ in range(state.batch):
+        next(batches)  # used before the interruption
+    if state.batch:
+        set_random_states(loader, state.random)
+    while step := list(islice(batches, accumulation_steps)):
+        counts = [int((targets != -100).sum()) for _, targets in step]
+        yield [(*batch, count / max(1, sum(counts))) for batch, count in zip(step, counts)]
+
+
+def check_finite(loss: Tensor, step: int) -> None:
+    """Raise FloatingPointError if the loss of this step is infinite or not a number."""
+    if not loss.isfinite():
+        raise FloatingPointError(f"the loss is {loss.item()} at step {step}: try a smaller learning rate or gradient "
+                                 "clipping; this step has not touched the weights")
+
+
+def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader, optimizer: torch.optim.Optimizer,
+                device: torch.device | str, num_epochs: int, eval_freq: int, eval_iter: int, start_context: str | None,
+                tokenizer: Any, *, accumulation_steps: int = 1, state: TrainingState | None = None,
+            XX: bool = True) -> tuple[list[float], list[float], list[int]]:
+    """Train for num_epochs, or what `state` leaves of them; return training and validation losses, tokens seen.
+
+    Evaluates every eval_freq steps on eval_iter batches; prints a sample after each epoch if there is a start_context.
+    An interrupt ends it and keeps what was learned; a loss that is not finite raises FloatingPointError.
+    """
+    state = TrainingState() if state is None else state
+    bar = tqdm(total=num_epochs * len(train_loader), initial=state.epoch * len(train_loader) + state.batch,
+               unit="batch", disable=not progress)
     try:
-        for epoch in range(num_epochs):
+        for epoch in range(state.epoch, num_epochs):
             model.train()
-            for input_batch, target_batch in train_loader:
+            for batches in remaining_steps(train_loader, state, accumulation_steps):
                 optimizer.zero_grad()
-                loss = calc_loss_batch(input_batch, target_batch, model, device)
-                if not loss.isfinite():
-                    raise FloatingPointError(f"the loss is {loss.item()} at step {global_step + 1}: try a smaller "
-                                             "learning rate; the weights are those of the step before")
-                loss.backward()
+                step_loss = 0.0
+                for input_batch, target_batch, share in batches:
+                    loss = share * calc_loss_batch(input_batch, target_batch, model, device)
+                    check_finite(loss, state.global_step + 1)
+                    loss.backward()
+                    step_loss += loss.item()
                 optimizer.step()
-                tokens_seen += input_batch.numel()
-                global_step += 1
-                bar.update()
-                if global_step % eval_freq == 0:
-                    train_loss, val_loss = evaluate_model(model, train_loader, val_loader, device, eval_iter)
-                    train_losses.append(train_loss)
-                    val_losses.append(val_loss)
-                    track_tokens_seen.append(tokens_seen)
-                    print(f"Ep {epoch + 1} (step {global_step:06d}): "
-                          f"train loss {train_loss:.3f}, val loss {val_loss:.3f}")
-            generate_and_print_sample(model, tokenizer, device, start_context)
+                state.count_step(batches, step_loss)
+                bar.update(len(batches))
+                if state.global_step % eval_freq == 0:
+                    state.record(*evaluate_model(model, train_loader, val_loader, device, eval_iter))
+                    print(f"Ep {epoch + 1} (step {state.global_step:06d}): "
+                          f"train loss {state.train_losses[-1]:.3f}, val loss {state.val_losses[-1]:.3f}")
+                state.random = random_states(train_loader)
+                if after_step is not None:
+                    after_step(state)
+            if start_context is not None:
+                generate_and_print_sample(model, tokenizer, device, start_context)
+            state.epoch, state.batch, state.random = epoch + 1, 0, random_states(train_loader)
     except KeyboardInterrupt:
-        print(f"Stopped after {global_step + 1} steps; the model keeps what it has learned.")
+        print(f"Stopped after {state.global_step + 1} steps; the model keeps what it has learned.")
     bar.close()
-    return train_losses, val_losses, track_tokens_seen
+    return state.train_losses, state.val_losses, state.track_tokens_seen

@@ -1,0 +1,68 @@
+"""Exercises of chapter 4."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from shared.checks import Exercise
+
+# ---- 01_loss
+
+
+def judge_perplexity(answer: Any) -> str | None:
+    if abs(answer - 0.39) < 1e-6:
+        return "that is the loss itself; perplexity counts tokens"
+    if abs(answer - 2**0.39) < 0.005:
+        return "you raised 2 to the loss, but the loss is in nats: the base is e"
+    if abs(answer - math.exp(-0.39)) < 0.005:
+        return "that is the mean probability of the target, below 1; perplexity is its inverse"
+    return None if abs(answer - math.exp(0.39)) < 0.02 else "perplexity is e to the power of the loss, here about 1.5"
+
+
+def judge_cross_entropy(answer: Callable) -> str | None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(6, 11, generator=generator)  # (N, V)
+    targets = torch.randint(11, (6,), generator=generator)  # (N,)
+    mine, right = answer(logits, targets), F.cross_entropy(logits, targets)
+    if mine is None:
+        return "your function returns None so far"
+    mine = torch.as_tensor(mine)
+    if mine.shape != ():
+        return f"your loss has the shape {tuple(mine.shape)}; it must be one number, the mean over the targets"
+    for value, what in ((-right, "the sign is wrong: the loss is the negative logarithm"),
+                        (right * 6, "you added up the losses; cross-entropy is their mean"),
+                        (right / math.log(2), "you took the logarithm with base 2; nats need the natural logarithm")):
+        if torch.isclose(mine, value, atol=1e-4):
+            return what
+    if not torch.isclose(mine, right, atol=1e-4):
+        return f"on random logits your loss is {mine:.4f}, but it should be {right:.4f}"
+    if not torch.isclose(torch.as_tensor(answer(logits * 1000, targets)), F.cross_entropy(logits * 1000, targets)):
+        return "with logits in the thousands it breaks: subtract the largest logit first, or use logsumexp"
+    masked = targets.clone()
+    masked[:2] = -100
+    if not torch.isclose(torch.as_tensor(answer(logits, masked)), F.cross_entropy(logits, masked), atol=1e-4):
+        return "targets of -100 must be left out, of the sum and of the count"
+    return None
+
+
+def judge_bits(answer: Callable) -> str | None:
+    mine, right = answer(2.0, 30, 120), 2.0 * 30 / math.log(2) / 120
+    if mine is None:
+        return "your function returns None so far"
+    for value, what in ((0.5, "that is nats a character: divide by ln 2 to get bits"),
+                        (2.0 / math.log(2), "that is bits a token: multiply by the tokens, divide by the characters"),
+                        (2.0 * math.log(2) * 30 / 120, "a nat is more than a bit (1.4427 bits): divide by ln 2")):
+        if abs(mine - value) < 1e-6:
+            return what
+    return None if abs(mine - right) < 1e-6 else f"for 2 nats, 30 tokens, 120 characters it should be {right:.4f}"
+
+
+EXERCISES: dict[str, Exercise] = {
+    "perplexity": Exercise("04_pretraining/01_loss", judge_perplexity, ("math.exp",)),
+    "cross_entropy": Exercise("04_pretraining/01_loss", judge_cross_entropy,
+                              ("log p = logit - logsumexp(logits)", "gather picks the target's entry")),
+    "bits_per_character": Exercise("04_pretraining/01_loss", judge_bits, ("first all bits of the text",)),
+}
