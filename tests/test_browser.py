@@ -1,0 +1,212 @@
+"""Every notebook in a real JupyterLab in headless Chromium: all cells run, all controls moved, no one else asked.
+
+`pytest -m browser` runs these. They need Chromium (Debian: `apt-get install chromium`; or set CHROMIUM to its path).
+Without it they are skipped, except where CI is set: there a missing browser is an error. Long cells run with
+LLM_COURSE_QUICK=1. SHOTS names a folder for screenshots.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from shared.authoring import ROOT, notebook_paths
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+SHOTS = os.environ.get("SHOTS")
+CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                    "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+RUN_SECONDS, CHANGE_SECONDS = 300, 20
+SETTINGS = {  # no news pop-up; all cells stay in the page, also those out of sight
+    "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+    "notebook-extension/tracker": '{"windowingMode": "none"}',
+}
+
+pytestmark = [pytest.mark.browser]
+if not CHROMIUM and not os.environ.get("CI"):
+    pytestmark.append(pytest.mark.skip(reason="no Chromium found: install it or set CHROMIUM to its path"))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab on the loopback with copies of all notebooks; yields its address and token."""
+    home = tmp_path_factory.mktemp("jupyterlab")
+    for path in notebook_paths():
+        copy = home / "course" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    for name, text in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data",
+               "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    environment = os.environ | {"LLM_COURSE_QUICK": "1"} | {k: str(home / v) for k, v in folders.items()}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+               f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
+               f"--ServerApp.root_dir={home / 'course'}", "--LabApp.expose_app_in_browser=True"]
+    address = f"http://127.0.0.1:{port}"
+    with open(home / "log", "w") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:
+        wait_for_server(f"{address}/api?token={token}", server, home / "log")
+        yield address, token
+        server.terminate()
+
+
+def wait_for_server(url: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(600):
+        try:
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=1)
+            return
+        except OSError:
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+    pytest.fail("JupyterLab did not answer within a minute:\n" + log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "CI needs Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.outside = []
+    ours = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")
+    page.on("request", lambda request: request.url.startswith(ours) or page.outside.append(request.url))
+    yield page
+    page.close()
+
+
+def shot(page: Page, name: str) -> None:
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(SHOTS, f"{name}.png"))
+
+
+def what_is_shown(page: Page) -> str:
+    """A digest of every figure, HTML widget and printed text; not of the controls themselves."""
+    parts = page.evaluate("""async () => Promise.all([...document.querySelectorAll(
+        '.jp-Notebook .jp-OutputArea img, .jp-Notebook .widget-html-content, .jp-Notebook .jp-RenderedText, '
+        + '.jp-Notebook .widget-hprogress')].map(
+        async e => e.tagName !== 'IMG' ? e.innerHTML : !e.src.startsWith('blob:') ? e.src :
+            [...new Uint8Array(await (await fetch(e.src)).arrayBuffer())].join()))""")
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def wait_until_still(page: Page, seconds: float = 0.4) -> str:
+    """Wait until nothing has changed for a while; return the digest."""
+    last, since = what_is_shown(page), time.monotonic()
+    end = since + 60
+    while time.monotonic() - since < seconds and time.monotonic() < end:
+        time.sleep(0.05)
+        now = what_is_shown(page)
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
+
+
+def changes(page: Page, moves: list, seconds: float = CHANGE_SECONDS) -> float | None:
+    """Try moves until one changes what is shown; the seconds until the first change, or None."""
+    for move in moves:
+        before, start = wait_until_still(page), time.monotonic()
+        move()
+        while time.monotonic() - start < seconds / len(moves):
+            if what_is_shown(page) != before:
+                return time.monotonic() - start
+            time.sleep(0.03)
+    return None
+
+
+def slider_moves(page: Page, handle: Locator) -> list:
+    """A few steps with the keyboard, then the far end, then the near end."""
+    def press(*keys: str):
+        def move() -> None:
+            handle.focus()
+            for key in keys:
+                page.keyboard.press(key)
+        return move
+
+    at_top = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    return [press(*["ArrowLeft" if at_top else "ArrowRight"] * 3), press("End"), press("Home")]
+
+
+def dropdown_moves(select: Locator) -> list:
+    current = select.evaluate("e => e.selectedIndex")
+    others = [i for i in range(select.locator("option").count()) if i != current]
+    return [lambda i=i: select.select_option(index=i) for i in others[:4]]
+
+
+def text_moves(page: Page, box: Locator) -> list:
+    def type_more() -> None:
+        box.focus()
+        page.keyboard.press("Control+End")
+        page.keyboard.type(" and")
+        page.keyboard.press("Tab")
+
+    return [type_more]
+
+
+def open_and_run(page: Page, lab: tuple[str, str], path: Path) -> int:
+    """Open a notebook and run all its cells; return the number of tracebacks that it shows on purpose."""
+    address, token = lab
+    page.goto(f"{address}/lab/tree/{path.relative_to(ROOT).as_posix()}?token={token}&reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Spinner", state="hidden", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('#jp-main-statusbar')?.innerText.includes('| Idle')",
+                           timeout=60_000)
+    ran = page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    tracebacks = page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.stderr']", has_text="Traceback")
+    assert ran, "a cell failed:\n" + "\n".join(tracebacks.all_inner_texts())
+    page.wait_for_function("""() => ![...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')].some(
+        e => e.textContent.includes('[*]'))""", timeout=1000 * RUN_SECONDS)
+    return tracebacks.count()
+
+
+@pytest.mark.parametrize("path", notebook_paths(), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_notebook(lab, page, path):
+    meant = open_and_run(page, lab, path)
+    notebook = page.locator(".jp-Notebook")
+    kinds = {
+        "slider": (".widget-slider .noUi-handle", lambda c: slider_moves(page, c)),
+        "list": (".widget-dropdown select", dropdown_moves),
+        "box": (".widget-checkbox input", lambda c: [c.click]),
+        "text": (".widget-text input, .widget-textarea textarea", lambda c: text_moves(page, c)),
+        "button": ("button.jupyter-button:not([disabled])", lambda c: [c.click]),
+    }
+    report = []
+    for kind, (selector, moves) in kinds.items():
+        for i in range(notebook.locator(selector).count()):
+            control = notebook.locator(selector).nth(i)
+            if not control.is_visible() or control.is_disabled():
+                continue
+            control.scroll_into_view_if_needed()
+            seconds = changes(page, moves(control))
+            assert seconds is not None, f"{kind} {i} was moved, and nothing changed"
+            report.append(f"{kind} {i}: {1000 * seconds:.0f} ms")
+            wait_until_still(page)
+            shot(page, f"{path.parent.name}_{path.stem}_{kind}{i}")
+    print(f"{path.stem}: " + (", ".join(report) or "no controls"))
+    assert notebook.locator(".lab-error").count() == 0, notebook.locator(".lab-error").first.inner_text()
+    tracebacks = page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.stderr']", has_text="Traceback")
+    assert tracebacks.count() == meant, tracebacks.last.inner_text()
+    assert not page.outside, f"the page asked the internet for {page.outside}"
+    shot(page, f"{path.parent.name}_{path.stem}")
+    page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
