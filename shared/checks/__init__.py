@@ -39,6 +39,8 @@ def verdict(name: str, answer: Any) -> str:
     try:
         hint = exercise.judge(answer)
     except Exception as error:
+        if isinstance(error, NotImplementedError) and not error.args:  # a stub that nobody has filled in
+            return "not attempted yet"
         hint = f"your answer raised {type(error).__name__}: {error}"
     if hint is None:
         DONE.add(name)
