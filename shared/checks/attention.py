@@ -1,0 +1,100 @@
+"""The exercises of chapter 2."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from shared.checks import Exercise
+
+AVERAGING, QUERIES = "02_attention/01_averaging_the_past", "02_attention/02_queries_keys_values"
+CAUSAL, MULTI = "02_attention/03_causal_attention", "02_attention/04_multi_head"
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    """Random numbers of a shape, the same on every call."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def wrong_form(result: Any, shape: tuple[int, ...], what: str = "the result") -> str | None:
+    """What is wrong with the type, shape or finiteness of a result, if anything."""
+    if not isinstance(result, Tensor):
+        return f"{what} must be a tensor, not {type(result).__name__}"
+    if tuple(result.shape) != shape:
+        return f"{what} has shape {tuple(result.shape)}, expected {shape}"
+    if result.isnan().any():
+        return f"{what} holds NaN: is there a row in which everything is masked, or a division by zero?"
+    return None
+
+
+def near(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a.float(), b.float(), atol=1e-4)
+
+
+def leak_hint(function: Callable[[Tensor], Tensor], x: Tensor) -> str | None:
+    """A hint if changing token t of x, (B, T, D), moves an output before t."""
+    before = function(x)
+    for t in range(1, x.size(1)):
+        changed = x.clone()
+        changed[:, t] = draw(x.size(0), x.size(2), seed=99)
+        if not near(function(changed)[:, :t], before[:, :t]):
+            return f"the future leaks: changing token {t} moves outputs before it. Mask before the softmax, with -inf"
+    return None
+
+
+def future(T: int) -> Tensor:
+    return torch.ones(T, T, dtype=torch.bool).triu(1)
+
+
+def judge_causal_mean_by_hand(answer: Any) -> str | None:
+    rows = torch.as_tensor(answer, dtype=torch.float)
+    right = torch.tensor([[2.0, 0], [3, 3], [2, 3], [2, 3]])
+    if hint := wrong_form(rows, (4, 2), "your list"):
+        return hint
+    if near(rows, right[-1].expand(4, 2)):
+        return "every row is the mean of all four tokens: a row may use only the tokens up to itself"
+    if near(rows, torch.tensor([[2.0, 0], [6, 6], [6, 9], [8, 12]])):
+        return "these are the running sums: divide row t by the number of tokens it has seen, t + 1"
+    wrong = [t for t in range(4) if not near(rows[t], right[t])]
+    return f"row {wrong[0]} is not the mean of tokens 0 to {wrong[0]}" if wrong else None
+
+
+def judge_decay_scores(answer: Callable) -> str | None:
+    for T in (3, 6):
+        scores = answer(T)
+        if hint := wrong_form(scores, (T, T), "the scores"):
+            return hint
+        weights = scores.softmax(dim=-1)
+        if (weights.triu(1) > 0).any():
+            return "some weight lies on the future: fill everything above the diagonal with -inf"
+        ratio = weights[-1, 1] / weights[-1, 0]
+        if abs(ratio - 2) > 1e-3:
+            return (f"each token should weigh twice as much as the one before it, yours weighs {ratio:.2f} times as "
+                    "much. Softmax takes exponentials: which score doubles a weight?")
+        if not near(weights, torch.tensor(2.0).pow(torch.arange(T)).expand(T, T).tril()
+                    / (2.0 ** torch.arange(1, T + 1) - 1).unsqueeze(1)):
+            return "the last row begins well, but another row or step does not halve"
+    return None
+
+
+def judge_causal_mean(answer: Callable) -> str | None:
+    for shape in ((2, 5, 3), (1, 1, 4), (3, 9, 1)):
+        x = draw(*shape)
+        y = answer(x)
+        if hint := wrong_form(y, shape) or leak_hint(answer, x):
+            return hint
+        if not near(y[:, 0], x[:, 0]):
+            return "the first output must be the first token itself: it has seen nothing else"
+        if not near(answer(torch.ones(shape)), torch.ones(shape)):
+            return "the mean of equal tokens must be that token: divide by the tokens seen so far, 1, 2, 3, ..."
+        if not near(y[:, -1], x.mean(dim=1)):
+            return "the last output must be the mean of all tokens"
+    return None
+
+
+EXERCISES = {
+    "causal_mean_by_hand": Exercise(AVERAGING, judge_causal_mean_by_hand, ("Row 1 is ((2 + 4) / 2, (0 + 6) / 2).",)),
+    "decay_scores": Exercise(AVERAGING, judge_decay_scores, ("exp(ln 2) = 2, so each step adds ln 2 to the score.",)),
+    "causal_mean": Exercise(AVERAGING, judge_causal_mean, ("x.cumsum(dim=1) adds up along the tokens.",)),
+}
