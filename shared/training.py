@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -129,31 +130,34 @@ def remaining_steps(loader: DataLoader, state: TrainingState,
         next(batches)  # used before the interruption
     if state.batch:
         set_random_states(loader, state.random)
-    while step := list(islice(batches, accumulation_steps)):
+    for done in range(state.batch, len(loader), accumulation_steps):
+        # never past the last batch: a loader asked for one more would draw from its generator again
+        step = list(islice(batches, min(accumulation_steps, len(loader) - done)))
         counts = [int((targets != -100).sum()) for _, targets in step]
         yield [(*batch, count / max(1, sum(counts))) for batch, count in zip(step, counts)]
 
 
-def check_finite(loss: Tensor, step: int) -> None:
-    """Raise FloatingPointError if the loss of this step is infinite or not a number."""
+def finite_number(loss: Tensor, step: int) -> float:
+    """The loss of a step as a number. Raises FloatingPointError if it is infinite or not a number."""
     if not loss.isfinite():
         raise FloatingPointError(f"the loss is {loss.item()} at step {step}: try a smaller learning rate or gradient "
-                                 "clipping; this step has not touched the weights")
+                                 "clipping; the weights are still those of the step before")
+    return loss.item()
 
 
 def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader, optimizer: torch.optim.Optimizer,
                 device: torch.device | str, num_epochs: int, eval_freq: int, eval_iter: int, start_context: str | None,
                 tokenizer: Any, *, accumulation_steps: int = 1, state: TrainingState | None = None,
-            XX: bool = True) -> tuple[list[float], list[float], list[int]]:
-    """Train for num_epochs, or what `state` leaves of them; return training and validation losses, tokens seen.
+                after_step: Callable[[TrainingState], None] | None = None, progress: bool = True,
+                ) -> tuple[list[float], list[float], list[int]]:
+    """Train for num_epochs, or what `state` leaves of them; return training losses, validation losses, tokens seen.
 
     Evaluates every eval_freq steps on eval_iter batches; prints a sample after each epoch if there is a start_context.
     An interrupt ends it and keeps what was learned; a loss that is not finite raises FloatingPointError.
     """
     state = TrainingState() if state is None else state
-    bar = tqdm(total=num_epochs * len(train_loader), initial=state.epoch * len(train_loader) + state.batch,
-               unit="batch", disable=not progress)
-    try:
+    with suppress(KeyboardInterrupt), tqdm(total=num_epochs * len(train_loader), unit="batch", disable=not progress,
+                                           initial=state.epoch * len(train_loader) + state.batch) as bar:
         for epoch in range(state.epoch, num_epochs):
             model.train()
             for batches in remaining_steps(train_loader, state, accumulation_steps):
@@ -161,9 +165,8 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
                 step_loss = 0.0
                 for input_batch, target_batch, share in batches:
                     loss = share * calc_loss_batch(input_batch, target_batch, model, device)
-                    check_finite(loss, state.global_step + 1)
+                    step_loss += finite_number(loss, state.global_step + 1)
                     loss.backward()
-                    step_loss += loss.item()
                 optimizer.step()
                 state.count_step(batches, step_loss)
                 bar.update(len(batches))
@@ -177,7 +180,6 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
             if start_context is not None:
                 generate_and_print_sample(model, tokenizer, device, start_context)
             state.epoch, state.batch, state.random = epoch + 1, 0, random_states(train_loader)
-    except KeyboardInterrupt:
+    if state.epoch < num_epochs:
         print(f"Stopped after {state.global_step + 1} steps; the model keeps what it has learned.")
-    bar.close()
     return state.train_losses, state.val_losses, state.track_tokens_seen
