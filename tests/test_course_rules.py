@@ -60,7 +60,8 @@ def test_shared_is_the_copy_of_the_tagged_cells(module):
     copies = definitions(path.read_text(encoding="utf-8"))
     for notebook, _, name, text in (found for found in tagged_definitions() if found[1] == module):
         copy = copies.get(name, "")
-        diff = "\n".join(difflib.unified_diff(copy.splitlines(), text.splitlines(), str(path), str(notebook), lineterm=""))
+        lines = difflib.unified_diff(copy.splitlines(), text.splitlines(), str(path), str(notebook), lineterm="")
+        diff = "\n".join(lines)
         assert copy == text, f"{name} differs; run `python -m shared.authoring copy`\n{diff}"
 
 

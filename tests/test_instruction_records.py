@@ -8,8 +8,9 @@ import sys
 from collections import Counter, defaultdict
 from decimal import Decimal
 
-from shared import instruction_records as ir
 import pytest
+
+from shared import instruction_records as ir
 
 RECORDS = ir.generate_records()
 TRAIN, TEST, VALIDATION = RECORDS[:935], RECORDS[935:1045], RECORDS[1045:]
