@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from shared.checks import Exercise
@@ -93,8 +94,62 @@ def judge_causal_mean(answer: Callable) -> str | None:
     return None
 
 
+def judge_scaled_scores(answer: Any) -> str | None:
+    scores = torch.as_tensor(answer, dtype=torch.float)
+    if hint := wrong_form(scores, (3,), "your list"):
+        return hint
+    if near(scores, torch.tensor([2.0, 4, 0])):
+        return "these are the dot products; they are not scaled yet"
+    if near(scores, torch.tensor([0.5, 1, 0])):
+        return "you divided by the width 4: divide by its square root"
+    if near(scores, torch.tensor([1.0, 2, 0]).softmax(dim=0)):
+        return "these are the weights after softmax: the question asks for the scaled scores before it"
+    return None if near(scores, torch.tensor([1.0, 2, 0])) else "work out q.k for each key, then divide by sqrt(4)"
+
+
+def judge_previous_token(answer: Any) -> str | None:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        return "give two matrices as a tuple: (W_q, W_k)"
+    for W, name in zip(answer, ("W_q", "W_k")):
+        if hint := wrong_form(W, (6, 6), name):
+            return hint
+    W_q, W_k = (W.float() for W in answer)
+    weights = (W_q @ W_k.T / 6**0.5).softmax(dim=-1)  # (T, T): x is the identity
+    before = weights.diagonal(-1)
+    if (before > 0.9).all():
+        return None
+    if (weights.diagonal()[1:] > before).all():
+        return "the tokens look at themselves: the key of token s must fit the query of token s + 1"
+    if (weights.diagonal(1)[1:] > before[:-1]).all():
+        return "the tokens look at the one after them: the shift goes the other way"
+    if (weights[1:].argmax(dim=-1) == torch.arange(5)).all():
+        return f"the right tokens, but too softly: the least weight is {before.min():.2f}. Make the scores larger"
+    return "row t of the weights should have its largest entry at t - 1"
+
+
+def judge_attend(answer: Callable) -> str | None:
+    for B, T, S, K, D in ((2, 5, 5, 4, 4), (1, 3, 7, 16, 2), (3, 1, 4, 64, 5)):
+        q, k, v = draw(B, T, K, seed=1), draw(B, S, K, seed=2), draw(B, S, D, seed=3)
+        out = answer(q, k, v)
+        if hint := wrong_form(out, (B, T, D)):
+            return hint
+        if not near(answer(q, k, torch.ones(B, S, D)), torch.ones(B, T, D)):
+            return "values that are all 1 must give 1: the weights of each query must sum to one over the keys"
+        order = torch.arange(S).flip(0)
+        if not near(answer(q, k[:, order], v[:, order]), out):
+            return "shuffling keys and values together must change nothing: does a key still meet its own value?"
+        if near(out, F.scaled_dot_product_attention(q, k, v, scale=1.0)):
+            return "the scores are not divided by the square root of the width K"
+        if not near(out, F.scaled_dot_product_attention(q, k, v)):
+            return "the numbers differ from softmax(q k' / sqrt(K)) v: which size do you divide by?"
+    return None
+
+
 EXERCISES = {
     "causal_mean_by_hand": Exercise(AVERAGING, judge_causal_mean_by_hand, ("Row 1 is ((2 + 4) / 2, (0 + 6) / 2).",)),
     "decay_scores": Exercise(AVERAGING, judge_decay_scores, ("exp(ln 2) = 2, so each step adds ln 2 to the score.",)),
     "causal_mean": Exercise(AVERAGING, judge_causal_mean, ("x.cumsum(dim=1) adds up along the tokens.",)),
+    "scaled_scores": Exercise(QUERIES, judge_scaled_scores, ("The first dot product is 2*1 + 0*3 + 1*0 + 1*0 = 2.",)),
+    "previous_token": Exercise(QUERIES, judge_previous_token, ("Row s of W_k is the key of token s.",)),
+    "attend": Exercise(QUERIES, judge_attend, ("q @ k.transpose(-2, -1), scale, softmax over the last dimension.",)),
 }
