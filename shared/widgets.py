@@ -65,6 +65,10 @@ class Lab:
 
     def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
         self.draw, self.controls = draw, controls
+        label_width = f"{0.6 * max(len(control.description) for control in controls.values()):.0f}em"
+        for control in controls.values():
+            if not isinstance(control, W.Checkbox):
+                control.style.description_width = label_width  # sliders begin at one line
         self.message = W.HTML()
         self.parts = [self.show_part(part) for part in self.results()]
         self.box = W.VBox([*controls.values(), self.message, *self.parts])
@@ -115,3 +119,76 @@ class Lab:
             else:
                 bundle.setdefault("text/html", widget.value)
         return bundle
+
+
+class LiveLab:
+    """A lab whose work takes longer: `draw` yields its picture again and again, between Run and Stop.
+
+    Each part that is yielded is a figure or HTML, as for Lab; one part may stay as it was by being None. The work
+    shares the kernel's own loop, so that no second thread touches a model: each step between two yields should take
+    at most 200 ms. A new Run stops the old one.
+    """
+
+    def __init__(self, draw: Callable[..., Any], first: tuple, **controls: W.Widget) -> None:
+        self.draw, self.controls = draw, controls
+        label_width = f"{0.6 * max(len(control.description) for control in controls.values()):.0f}em"
+        for control in controls.values():
+            if not isinstance(control, W.Checkbox):
+                control.style.description_width = label_width  # sliders begin at one line
+        self.parts = [Lab.show_part(part) for part in first]
+        self.run_button = W.Button(description="Run", button_style="primary")
+        self.stop_button = W.Button(description="Stop", disabled=True)
+        self.message = W.HTML("")
+        self.run_button.on_click(lambda button: self.start())
+        self.stop_button.on_click(lambda button: self.stop("stopped"))
+        self.box = W.VBox([*controls.values(), W.HBox([self.run_button, self.stop_button, self.message]), *self.parts])
+        self.task: asyncio.Task | None = None
+        for name, control in controls.items():
+            control.observe(lambda change, name=name: self.on_change(name, change["new"]), names="value")
+
+    def on_change(self, name: str, value: Any) -> None:
+        """Say that what is shown belongs to other values."""
+        self.message.value = f"<i>{html.escape(name)} is now {html.escape(str(value))}: press Run</i>"
+
+    def show(self, result: Any) -> None:
+        """Put what `draw` yielded into the page."""
+        for widget, part in zip(self.parts, result if isinstance(result, tuple) else (result,), strict=True):
+            if part is not None:
+                widget.value = png_bytes(part) if isinstance(part, Figure) else part
+
+    def steps(self) -> Any:
+        """The generator for the controls' values."""
+        return self.draw(**{name: control.value for name, control in self.controls.items()})
+
+    def start(self) -> None:
+        """Begin anew with the controls' values; without an event loop (a test) run to the end at once."""
+        self.stop("")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            for result in self.steps():
+                self.show(result)
+            return
+        self.stop_button.disabled = False
+        self.message.value = "<i>working ...</i>"
+        self.task = loop.create_task(self.work())
+
+    def stop(self, message: str) -> None:
+        """End the work at hand, if any; what it has shown stays."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task, self.stop_button.disabled = None, True
+        self.message.value = message
+
+    async def work(self) -> None:
+        try:
+            for result in self.steps():
+                self.show(result)
+                await asyncio.sleep(0.01)  # lets the kernel read the Stop button
+            self.message.value = "done"
+        except Exception as error:
+            text = "".join(traceback.format_exception_only(error)).strip()
+            self.message.value = f'<span class="lab-error" style="color:#b00020">{html.escape(text)}</span>'
+        self.task, self.stop_button.disabled = None, True
+
+    _repr_mimebundle_ = Lab._repr_mimebundle_
