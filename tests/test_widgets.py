@@ -19,7 +19,7 @@ def test_a_moved_slider_draws_another_picture_and_closes_its_figures():
     lab = Lab(draw_figure, x=slider("x (tokens)", 1, 0, 5))
     before = lab.parts[0].value
     lab.controls["x"].set_state({"value": 4})  # the browser's way
-    assert lab.parts[0].value != before and lab.parts[0].value.startswith(b"\x89PNG")
+    assert lab.parts[0].value != before and bytes(lab.parts[0].value).startswith(b"\x89PNG")
     assert plt.get_fignums() == []
 
 
