@@ -112,9 +112,12 @@ def custom_collate_fn(batch: Sequence, pad_token_id: int = 50256, ignore_index: 
 
     An item is a list of ids, or (ids, n) whose first n ids are not to be learned. The first pad_token_id after the
     text stays in the targets, as the end to be predicted; further ones become ignore_index.
+    Raises ValueError for an allowed_max_length below 1 and for a negative pad_token_id.
     """
     if allowed_max_length is not None and allowed_max_length < 1:
         raise ValueError(f"allowed_max_length={allowed_max_length} must be at least 1, or None for no limit")
+    if pad_token_id < 0:
+        raise ValueError(f"pad_token_id={pad_token_id} is no token: the inputs need one, only targets may be -100")
     items = [item if isinstance(item, tuple) else (item, 0) for item in batch]
     batch_max_length = max(len(ids) for ids, _ in items) + 1
     inputs_list, targets_list = [], []
