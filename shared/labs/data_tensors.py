@@ -1,0 +1,113 @@
+"""The pictures of 03_dataloader and 04_embeddings: where windows lie, what a position adds."""
+
+import zlib
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from shared.data import GPTDataset, load_corpus
+from shared.labs.data import limited, readable
+from shared.plots import ORANGE, PALE, RED
+from shared.tokenizer import get_tokenizer
+
+
+def window_lab(length: int, context: int, stride: int, batch_size: int, drop_last: bool) -> tuple[str, Figure]:
+    """Windows over the first tokens of the story: which batch each is in, what overlaps, what is never seen."""
+    tokenizer = get_tokenizer()
+    ids = tokenizer.encode(load_corpus("story")[:400])[:length]
+    windows = len(GPTDataset(ids, context, stride))  # raises ValueError if none fits
+    batches = windows // batch_size if drop_last else -(-windows // batch_size)
+    used = min(windows, batches * batch_size)
+    grid, times = window_grid(length, context, stride, batch_size, windows, used)
+    unseen = sum(n == 0 for n in times)
+    text = (f"<p>({length} &minus; {context} &minus; 1) // {stride} + 1 = <b>{windows} windows</b>; "
+            f"<b>{batches} batches</b> of {batch_size}"
+            f"{f', {windows - used} windows dropped' if used < windows else ''}; "
+            f"overlap of neighbours: {max(0, context - stride)} tokens; "
+            f"<b>never an input: {unseen}</b> of {length} tokens</p>")
+    return text, window_figure(grid, times, [readable(tokenizer.decode_single_token_bytes(i)) for i in ids], used)
+
+
+def window_grid(length: int, context: int, stride: int, batch_size: int, windows: int,
+                used: int) -> tuple[list[list[int]], list[int]]:
+    """Rows of windows over columns of tokens, 0 where a token is not read; and how often each token is an input.
+
+    1 and 2 alternate from batch to batch, 3 is the last target, 4 a window that drop_last leaves out.
+    """
+    grid, times = [[0] * length for _ in range(windows)], [0] * length
+    for w in range(windows):
+        for t in range(w * stride, w * stride + context):
+            grid[w][t] = 4 if w >= used else 1 + w // batch_size % 2
+            times[t] += w < used
+        grid[w][w * stride + context] = 3
+    return grid, times
+
+
+def window_figure(grid: list[list[int]], times: list[int], tokens: list[str], used: int) -> Figure:
+    figure, ax = plt.subplots(figsize=(2 + 0.22 * len(tokens), 1.7 + 0.17 * min(len(grid), 30)))
+    colours = ListedColormap(["white", PALE[0], "#8fbcdc", ORANGE, "#bbbbbb"])
+    ax.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#dddddd", linewidth=0.4)
+    ax.invert_yaxis()
+    ax.set(ylabel="window", xlabel="tokens, and below each how often it is an input")
+    names = [f"{token.strip() or '↵'} · {n}" for token, n in zip(tokens, times)]
+    ax.set_xticks([t + 0.5 for t in range(len(tokens))], names, rotation=90, fontsize=8)
+    for label, n in zip(ax.get_xticklabels(), times):
+        label.set_color(RED if n == 0 else "black")
+    ax.set_yticks([w + 0.5 for w in range(0, len(grid), 1 + len(grid) // 15)], range(0, len(grid), 1 + len(grid) // 15))
+    ax.set_title("blue: inputs, by batch; orange: last target; grey: dropped; red: never an input", fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+ORDERS = {"reversed": lambda T: list(range(T))[::-1], "first and last swapped": lambda T: [T - 1, *range(1, T - 1), 0],
+          "moved by one": lambda T: [*range(1, T), 0], "unchanged": lambda T: list(range(T))}
+
+
+def word_vector(word: str, size: int = 6) -> Tensor:
+    """A made-up embedding, the same for the same word: (D,)."""
+    return torch.randn(size, generator=torch.Generator().manual_seed(zlib.crc32(word.encode("utf-8"))))
+
+
+def position_vectors(T: int, kind: str, size: int = 6) -> Tensor:
+    """One vector a position, (T, D): random as a learned table is at its start, or waves as in Vaswani et al. 2017."""
+    if kind == "random table":
+        return torch.randn(T, size, generator=torch.Generator().manual_seed(0))  # (T, D)
+    rates = 10_000 ** (-torch.arange(0, size, 2) / size)  # (D / 2,)
+    angles = torch.arange(T).unsqueeze(1) * rates  # (T, D / 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)  # (T, D)
+
+
+def same_vectors(a: Tensor, b: Tensor) -> int:
+    """How many rows of b, (T, D), can be paired with an equal row of a, each used once."""
+    rows = a.tolist()
+    found = 0
+    for row in b.tolist():
+        match = next((other for other in rows if max(abs(x - y) for x, y in zip(row, other)) < 1e-5), None)
+        if match is not None:
+            rows.remove(match)
+            found += 1
+    return found
+
+
+def position_lab(text: str, order: str, scale: float, kind: str) -> tuple[str, Figure]:
+    """A sentence in two orders as input vectors; whether the two bags of vectors can be told apart."""
+    words = limited(text).split()
+    if not 2 <= len(words) <= 12:
+        raise ValueError(f"the sentence has {len(words)} words: type 2 to 12")
+    moved = [words[i] for i in ORDERS[order](len(words))]
+    positions = scale * position_vectors(len(words), kind)  # (T, D)
+    a, b = (torch.stack([word_vector(w) for w in sentence]) + positions for sentence in (words, moved))  # (T, D)
+    same = same_vectors(a, b)
+    verdict = "the two bags are the same: nothing tells the orders apart" if same == len(words) else "the bags differ"
+    figure, axes = plt.subplots(1, 2, figsize=(8, 1.2 + 0.28 * len(words)))
+    limit = max(a.abs().max().item(), b.abs().max().item())
+    for ax, values, sentence, title in ((axes[0], a, words, "as typed"), (axes[1], b, moved, order)):
+        image = ax.imshow(values, cmap="cividis", vmin=-limit, vmax=limit, aspect="auto")
+        ax.set_yticks(range(len(sentence)), [f"{i} {word}" for i, word in enumerate(sentence)])
+        ax.set(title=title, xlabel="dimension")
+        figure.colorbar(image, ax=ax, label="value")
+    figure.tight_layout()
+    return f"<p>{same} of {len(words)} vectors occur in both: <b>{verdict}</b></p>", figure
