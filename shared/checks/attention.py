@@ -145,6 +145,57 @@ def judge_attend(answer: Callable) -> str | None:
     return None
 
 
+def judge_window_mask(answer: Any) -> str | None:
+    if hint := wrong_form(answer, (5, 5), "the mask"):
+        return hint
+    everything = torch.ones(5, 5, dtype=torch.bool)
+    right, mask = everything.triu(1) | everything.tril(-3), answer.bool()
+    if mask.equal(right):
+        return None
+    if mask.equal(~right):
+        return "the mask is inverted: True must mark what is hidden"
+    if mask.diagonal().any():
+        return "the diagonal is hidden, but every token sees itself"
+    if not mask[future(5)].all():
+        return "part of the future is visible: everything above the diagonal must be True"
+    return f"row 4 hides {int(mask[4].sum())} tokens; it sees itself and the two before it, so it must hide 2"
+
+
+def judge_who_leaks(answer: Any) -> str | None:
+    letters = {str(letter).strip().upper() for letter in answer}
+    if not letters <= set("ABCD"):
+        return "give a set of letters from A to D"
+    if "B" in letters:
+        return "B does not leak: exp(-1e9) is zero in floating point, so it is as good as -inf"
+    if "D" in letters:
+        return "D does not leak: its second division cancels the denominator that had seen the future"
+    if "A" not in letters:
+        return "A: softmax divides by the exponentials of the future too. Is that undone afterwards?"
+    if "C" not in letters:
+        return "C: over which dimension does it normalise? Who shares the denominator?"
+    return None
+
+
+def judge_causal_forward(answer: Callable) -> str | None:
+    for B, T, D, K in ((2, 6, 8, 8), (1, 9, 12, 4), (3, 1, 5, 7)):
+        x, (W_q, W_k, W_v) = draw(B, T, D, seed=1), (draw(D, K, seed=s) for s in (2, 3, 4))
+        out = answer(x, W_q, W_k, W_v)
+        if hint := wrong_form(out, (B, T, K)) or leak_hint(lambda x, W=(W_q, W_k, W_v): answer(x, *W), x):
+            return hint
+        same = x[:, :1].expand(-1, T, -1)
+        if not near(answer(same, W_q, W_k, W_v), same @ W_v):
+            return "equal tokens must give their own value: the weights of each row must sum to one"
+        q, k, v = x @ W_q, x @ W_k, x @ W_v
+        if near(out, F.scaled_dot_product_attention(q, k, v, is_causal=True)):
+            continue
+        if near(out, F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)):
+            return "causal, but not scaled: divide the scores by the square root of K"
+        if near(out, F.scaled_dot_product_attention(k, q, v, is_causal=True)):
+            return "queries and keys are swapped: rows belong to the token that looks"
+        return "causal, with rows that sum to one, but the numbers differ from softmax(q k' / sqrt(K)) v"
+    return None
+
+
 EXERCISES = {
     "causal_mean_by_hand": Exercise(AVERAGING, judge_causal_mean_by_hand, ("Row 1 is ((2 + 4) / 2, (0 + 6) / 2).",)),
     "decay_scores": Exercise(AVERAGING, judge_decay_scores, ("exp(ln 2) = 2, so each step adds ln 2 to the score.",)),
@@ -152,4 +203,7 @@ EXERCISES = {
     "scaled_scores": Exercise(QUERIES, judge_scaled_scores, ("The first dot product is 2*1 + 0*3 + 1*0 + 1*0 = 2.",)),
     "previous_token": Exercise(QUERIES, judge_previous_token, ("Row s of W_k is the key of token s.",)),
     "attend": Exercise(QUERIES, judge_attend, ("q @ k.transpose(-2, -1), scale, softmax over the last dimension.",)),
+    "window_mask": Exercise(CAUSAL, judge_window_mask, ("triu(1) is the future; tril(-3) is three or more back.",)),
+    "who_leaks": Exercise(CAUSAL, judge_who_leaks, ("Try each on scores; change a score of the future.",)),
+    "causal_forward": Exercise(CAUSAL, judge_causal_forward, ("masked_fill(mask, -torch.inf) before the softmax.",)),
 }

@@ -51,6 +51,8 @@ def saturation_lab(head_dim: int, scaled: bool, seed: int) -> Figure:
     left.set(xlabel="key", ylabel="score", title=f"scores, spread {scores.std():.2f}")
     right.bar(range(12), weights, color=BLUE)
     right.set(xlabel="key", ylabel="weight", ylim=(0, 1), title=f"weights, largest {weights.max():.3f}")
+    for ax in (left, right):
+        ax.set_xticks(range(12))
     figure.subplots_adjust(wspace=0.3)
     return figure
 
@@ -80,6 +82,8 @@ def buggy_attention(x: Tensor, bug: str) -> tuple[Tensor, Tensor, Tensor]:
 
 def leak_properties(bug: str, tokens: int = 6, changed: int = 4) -> tuple[dict[str, bool], Tensor, Tensor]:
     """Which properties a bug keeps, its weights (T, T), and how far each output moves when one token changes, (T,)."""
+    if not 0 <= changed < tokens:
+        raise ValueError(f"token {changed} cannot be changed: there are {tokens} tokens, 0 to {tokens - 1}")
     x = torch.randn(tokens, LEAK_WIDTH, generator=torch.Generator().manual_seed(0))  # (T, K)
     scores, weights, outputs = buggy_attention(x, bug)
     other = x.clone()
@@ -99,8 +103,7 @@ def leak_properties(bug: str, tokens: int = 6, changed: int = 4) -> tuple[dict[s
 
 def leak_lab(bug: str, tokens: int, changed: int) -> tuple[str, Figure]:
     """A table of properties kept and broken; the weights as a heatmap; how far each output moves."""
-    if changed >= tokens:
-        raise ValueError(f"token {changed} cannot be changed: there are {tokens} tokens, 0 to {tokens - 1}")
+    changed = min(changed, tokens - 1)  # the two sliders know nothing of each other
     kept, weights, moved = leak_properties(bug, tokens, changed)
     rows = "".join(f'<tr><td style="text-align:left">{html.escape(name)}</td><td style="color:{GREEN if ok else RED}">'
                    f'<b>{"holds" if ok else "FAILS"}</b></td></tr>' for name, ok in kept.items())
