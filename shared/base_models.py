@@ -81,6 +81,9 @@ def load_base(source: ModelSource) -> tuple[Any, Any]:
     except OSError as error:
         raise ConnectionError(f"{source.place} is neither a folder with a model nor reachable on the hub ({error}): "
                               "connect to the internet once, or choose tiny-gptj") from error
+    if source.gguf_file:  # plain numbers now, but marked as quantized, which Trainer refuses
+        model.hf_quantizer = None
+        del model.config.quantization_config
     vocabulary = tokenizer.get_vocab()
     tokenizer.pad_token = next(t for t in PAD_TOKENS if t in vocabulary and t != tokenizer.eos_token)
     model.generation_config.pad_token_id = tokenizer.pad_token_id

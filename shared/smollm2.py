@@ -8,6 +8,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pooch
@@ -96,7 +97,9 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*pin_memory.*")
     for name in ("transformers", "bitsandbytes", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    from transformers import modeling_gguf_pytorch_utils as gguf_loader  # slow to import
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    gguf_loader.tqdm = partial(gguf_loader.tqdm, disable=True)  # this bar has no switch

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
+from shared.checks.instructions_lora import EXERCISES as LORA_EXERCISES
 from shared.instructions import check_fields, load_instruction_data, split_records
 
 FOLDER = "05_instruction_finetuning/"
-EXERCISES: dict[str, Exercise] = {}
+EXERCISES: dict[str, Exercise] = dict(LORA_EXERCISES)
 
 
 def whole_number(answer: object) -> str | None:

@@ -1,0 +1,172 @@
+"""Judges of the exercises of chapter 5 on LoRA and on evaluation."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from shared.checks import Exercise
+
+FOLDER = "05_instruction_finetuning/"
+
+
+def close(found: Any, expected: torch.Tensor) -> str | None:
+    """A hint unless `found` is a tensor near `expected`."""
+    if not isinstance(found, torch.Tensor):
+        return f"return a tensor, this is a {type(found).__name__}"
+    if found.shape != expected.shape:
+        return f"the result has shape {tuple(found.shape)}, it should have {tuple(expected.shape)}"
+    return None if torch.allclose(found, expected, atol=1e-4) else "the shape is right, the numbers are not"
+
+
+def number_judge(expected: int, named: dict[int, str], how: str) -> Callable[[Any], str | None]:
+    """A judge of one whole number that names the usual wrong ones."""
+    def judge(answer: Any) -> str | None:
+        if isinstance(answer, bool) or not isinstance(answer, int):
+            return f"give one whole number, this is a {type(answer).__name__}"
+        return None if answer == expected else named.get(answer, f"{answer} is not it: {how}")
+
+    return judge
+
+
+# ---- 05_lora ----
+
+judge_lora_parameters = number_judge(12 * 2 * 8 * (768 + 768), {
+    12 * 2 * 768 * 768: "that is what full finetuning of these matrices trains; LoRA trains A and B only",
+    12 * 2 * 8 * 768: "each adapter has two matrices: A, (r, d_in), and B, (d_out, r)",
+    12 * 8 * (768 + 768): "there are two adapted matrices in each block: queries and values",
+    2 * 8 * (768 + 768): "that is one block; there are 12",
+}, "blocks, times matrices in a block, times rank, times the sum of both sides")
+
+
+def judge_lora_alpha(answer: Any) -> str | None:
+    if isinstance(answer, bool) or not isinstance(answer, (int, float)):
+        return f"give one number, this is a {type(answer).__name__}"
+    named = {16: "with alpha as before the scale halves when the rank doubles",
+             8: "that divides where it should multiply: the scale is alpha / rank"}
+    return None if answer == 32 else named.get(answer, f"{answer} is not it: the scale before was 16 / 8")
+
+
+def judge_lora_forward(answer: Any) -> str | None:
+    if not callable(answer):
+        return f"give the function itself, this is a {type(answer).__name__}"
+    generator = torch.Generator().manual_seed(7)
+    for d_in, d_out, rank, alpha in ((4, 4, 2, 2.0), (3, 5, 2, 8.0), (6, 2, 1, 3.0)):
+        x, W, A, B = (torch.randn(shape, generator=generator) for shape in (
+            (2, 3, d_in), (d_out, d_in), (rank, d_in), (d_out, rank)))
+        found, plain, change = answer(x, W, A, B, alpha), x @ W.T, x @ A.T @ B.T
+        hint = close(found, plain + alpha / rank * change)
+        if hint is None:
+            continue
+        if close(found, plain + change) is None or close(found, plain + alpha * change) is None:
+            return "the change is scaled by alpha / rank"
+        if close(found, alpha / rank * change) is None:
+            return "the frozen layer's own output is missing: add x W'"
+        return hint
+    return None
+
+
+def judge_lora_best_rank(answer: Any) -> str | None:
+    if not callable(answer):
+        return f"give the function itself, this is a {type(answer).__name__}"
+    generator = torch.Generator().manual_seed(7)
+    for d_out, d_in, rank in ((5, 5, 1), (4, 7, 2), (6, 3, 2)):
+        W = torch.randn(d_out, d_in, generator=generator)
+        U, S, Vh = torch.linalg.svd(W, full_matrices=False)
+        found = answer(W, rank)
+        hint = close(found, U[:, :rank] * S[:rank] @ Vh[:rank])
+        if hint is None:
+            continue
+        if close(found, W) is None:
+            return "that is W itself: keep only the first `rank` singular values"
+        if close(found, U[:, -rank:] * S[-rank:] @ Vh[-rank:]) is None:
+            return "these are the smallest singular values; torch.linalg.svd sorts them from large to small"
+        return hint
+    return None
+
+
+# ---- 06_lora_with_peft ----
+
+
+def judge_lora_schedule(answer: Any) -> str | None:
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        return "give a pair, (steps, passes)"
+    steps, passes = answer
+    if (steps, passes) == (800, 32):
+        return None
+    if (steps, passes) == (32, 800):
+        return "the right numbers in the wrong order: (steps, passes)"
+    if steps == 400:
+        return "that is one epoch; there are two"
+    if steps == 2 * 51_200 // 4:
+        return "that counts micro-batches; an optimizer step comes after 128 records"
+    if steps != 800:
+        return f"{steps} steps is not it: records times epochs, divided by the records of a step"
+    return f"{passes} passes is not it: 128 records are read 4 at a time"
+
+
+judge_adapter_size = number_judge(28 * 4 * 16 * (4096 + 4096), {
+    28 * 2 * 16 * (4096 + 4096): "that is two matrices a layer; here are four",
+    28 * 4 * 16 * 4096: "each adapter has two matrices: A, (16, 4096), and B, (4096, 16)",
+    28 * 4 * 8 * (4096 + 4096): "that is rank 8; here it is 16",
+    4 * 16 * (4096 + 4096): "that is one layer; there are 28",
+    28 * 4 * 4096 * 4096: "these are the frozen matrices themselves",
+}, "layers, times matrices in a layer, times rank, times the sum of both sides")
+
+
+def judge_pad_to_multiple(answer: Any) -> str | None:
+    if not callable(answer):
+        return f"give the function itself, this is a {type(answer).__name__}"
+    generator = torch.Generator().manual_seed(7)
+    for multiple in (8, 4, 1, 8):
+        lengths = torch.randint(1, 20, (3,), generator=generator).tolist()
+        if multiple == 8:
+            lengths[0] = 16  # a length that fits as it is
+            lengths = [min(length, 16) for length in lengths]
+        items = [{"input_ids": list(range(10, 10 + n)), "labels": [-100, *range(11, 10 + n)]} for n in lengths]
+        hint = padding_problem(answer([dict(item) for item in items], 3, multiple), items, 3, multiple)
+        if hint is not None:
+            return hint
+    return None
+
+
+def padding_problem(batch: Any, items: list, pad_id: int, multiple: int) -> str | None:
+    """What is wrong with a padded batch, or None."""
+    names = {"input_ids", "attention_mask", "labels"}
+    if not isinstance(batch, dict) or set(batch) != names:
+        return f"return a dictionary with {sorted(names)}"
+    longest = max(len(item["input_ids"]) for item in items)
+    length = math.ceil(longest / multiple) * multiple
+    for name in sorted(names):
+        if tuple(batch[name].shape) != (len(items), length):
+            return (f"for a longest record of {longest} tokens and multiple={multiple}, {name} should be "
+                    f"{(len(items), length)}, it is {tuple(batch[name].shape)}")
+    for row, item in enumerate(items):
+        n = len(item["input_ids"])
+        for name, start, filler in (("input_ids", item["input_ids"], pad_id), ("attention_mask", [1] * n, 0),
+                                    ("labels", item["labels"], -100)):
+            found = batch[name][row].tolist()
+            if found[:n] != start:
+                return f"{name} should start with {start}, it starts with {found[:n]}: is the padding on the right?"
+            if found[n:] != [filler] * (length - n):
+                return f"{name} is to be filled up with {filler}, it is filled up with {found[n:]}"
+    return None
+
+
+EXERCISES: dict[str, Exercise] = {
+    "lora_parameters": Exercise(FOLDER + "05_lora", judge_lora_parameters, (
+        "One adapter on a matrix of 768 x 768: A has 8 x 768 numbers, B has 768 x 8.",)),
+    "lora_alpha": Exercise(FOLDER + "05_lora", judge_lora_alpha, (
+        "The scale before was 16 / 8 = 2.",)),
+    "lora_forward": Exercise(FOLDER + "05_lora", judge_lora_forward, (
+        "The rank is the number of rows of A.",)),
+    "lora_best_rank": Exercise(FOLDER + "05_lora", judge_lora_best_rank, (
+        "torch.linalg.svd(W, full_matrices=False) gives U, S, Vh with W = U diag(S) Vh.",)),
+    "lora_schedule": Exercise(FOLDER + "06_lora_with_peft", judge_lora_schedule, (
+        "One epoch has 51,200 / 128 steps.",)),
+    "adapter_size": Exercise(FOLDER + "06_lora_with_peft", judge_adapter_size, (
+        "The cell that builds GPT-J on the device meta computes the same for rank 8 and two matrices.",)),
+    "pad_to_multiple": Exercise(FOLDER + "06_lora_with_peft", judge_pad_to_multiple, (
+        "-length % multiple is the number of columns that are missing.",)),
+}
