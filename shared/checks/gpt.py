@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
+from shared.gpt import GPTConfig, GPTModel
 
-BLOCK = "03_gpt/01_transformer_block"
+BLOCK, MODEL = "03_gpt/01_transformer_block", "03_gpt/02_gpt_model"
+COUNTING, GENERATING = "03_gpt/03_counting_parameters", "03_gpt/04_generating_text"
 
 
 def compare_number(answer: Any, right: float, wrong: dict[float, str]) -> str | None:
@@ -77,6 +79,109 @@ def judge_rms_norm(answer: Callable[[Tensor], Tensor]) -> str | None:
     return None
 
 
+def judge_logits_shape(answer: Any) -> str | None:
+    answer = tuple(answer)
+    if answer == (3, 20, 1000):
+        return None
+    if len(answer) != 3:
+        return f"logits have three dimensions, batch, tokens and vocabulary, not {len(answer)}"
+    return {
+        (3, 20, 64): "64 is the width inside the model; the head turns it into one score for each token of the vocabulary",
+        (3, 128, 1000): "the model does not fill the context up: as many positions come out as tokens went in",
+        (20, 3, 1000): "the batch comes first, then the tokens",
+    }.get(answer, "the order is batch, tokens, vocabulary")
+
+
+def judge_first_loss(answer: Any) -> str | None:
+    if isinstance(answer, (int, float)) and abs(answer - (math.log(1000) + 0.125)) < 0.006:
+        return None
+    return compare_number(answer, math.log(1000) + 0.125, {
+        round(math.log(1000), 2): "this is ln V, for logits that are all equal; add half the squared spread",
+        math.log(1000): "this is ln V, for logits that are all equal; add half the squared spread",
+        math.log(1000) + 0.25: "the squared spread counts half",
+        math.log(1000) + 0.5: "square the spread, then halve it",
+        round(math.log10(1000) + 0.125, 3): "take the natural logarithm: a nat belongs to e, not to 10",
+        round(math.log2(1000) + 0.125, 2): "take the natural logarithm: a nat belongs to e, not to 2",
+    })
+
+
+def judge_own_forward(answer: Callable[[GPTModel, Tensor], Tensor]) -> str | None:
+    generator = torch.Generator().manual_seed(5)
+    for n_layers in (1, 3):
+        cfg = GPTConfig(vocab_size=17, context_length=8, emb_dim=12, n_heads=3, n_layers=n_layers, drop_rate=0.0)
+        model = GPTModel(cfg).eval()
+        idx = torch.randint(17, (2, 5), generator=generator)  # (B, T)
+        with torch.no_grad():
+            right, out = model(idx), answer(model, idx)  # (B, T, V)
+            if not isinstance(out, Tensor) or out.shape != right.shape:
+                shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+                return f"for ids of shape (2, 5) the result must have shape (2, 5, 17), not {shape}"
+            if not torch.allclose(out, right, atol=1e-5):
+                return explain_forward(model, idx, out)
+    return None
+
+
+def explain_forward(model: GPTModel, idx: Tensor, out: Tensor) -> str:
+    """Which step a forward pass left out."""
+    def run(positions: bool = True, n_blocks: int | None = None, norm: bool = True) -> Tensor:
+        x = model.tok_emb(idx)  # (B, T, D)
+        if positions:
+            x = x + model.pos_emb(torch.arange(idx.shape[1]))  # (B, T, D)
+        for block in model.trf_blocks[:n_blocks]:
+            x = block(x)  # (B, T, D)
+        return model.out_head(model.final_norm(x) if norm else x)  # (B, T, V)
+
+    for hint, left_out in (
+        ("the positions are missing: add pos_emb of 0, 1, 2 ... to the token embeddings", run(positions=False)),
+        ("the final_norm before the head is missing", run(norm=False)),
+        ("the blocks are missing", run(n_blocks=0)),
+        ("only the first block ran: each block takes the output of the one before", run(n_blocks=1)),
+        ("these are probabilities: return the logits, without a softmax", run().softmax(dim=-1)),
+    ):
+        if torch.allclose(out, left_out, atol=1e-5):
+            return hint
+    return "the shape is right, but the numbers are not the model's: compare your steps with section 1"
+
+
+def judge_medium_block(answer: Any) -> str | None:
+    D = 1024
+    return compare_number(answer, 12 * D * D + 13 * D, {
+        12 * D * D + 10 * D: "queries, keys and values have biases here: 3 x 1024 are missing",
+        12 * D * D + 9 * D: "the layer norms are missing: two, each with a scale and a shift",
+        12 * D * D: "these are the matrices; add the biases and the layer norms",
+        12 * D * D + 11 * D: "each of the two layer norms has a scale and a shift",
+        12 * 768 * 768 + 13 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
+        24 * (12 * D * D + 13 * D): "this is all 24 blocks; the question is for one",
+    })
+
+
+def judge_xl_bytes(answer: Any) -> str | None:
+    n = 1.5576112
+    if isinstance(answer, (int, float)) and abs(answer - 16 * n) < 0.06:
+        return None
+    for bytes_each, hint in ((4, "these are the weights alone"), (8, "AdamW's averages are missing"),
+                             (12, "AdamW keeps two averages for each parameter"),
+                             (8 / 2, "a float32 takes 4 bytes")):
+        if isinstance(answer, (int, float)) and abs(answer - bytes_each * n) < 0.06:
+            return hint
+    return compare_number(answer, 16 * n, {16 * n * 1e9: "divide by 10**9 for gigabytes"})
+
+
+def judge_swiglu(answer: Callable[[int], int]) -> str | None:
+    for D in (3, 64, 100, 768, 1024, 4096):
+        h = answer(D)
+        if h == 8 * D // 3 and not isinstance(h, float):
+            continue
+        if h == 4 * D:
+            return f"with h = 4 D = {h} three matrices have half as many weights again as our two"
+        if h == 8 * D / 3 or isinstance(h, float):
+            return f"h must be a whole number, but for D={D} your function gave {h!r}: round down with //"
+        if h == -(-8 * D // 3):
+            return f"for D={D} you rounded up; round down"
+        return f"for D={D} you gave h={h}: then the three have {3 * D * h:,} weights, ours {8 * D * D:,}"
+    return None
+
+
 EXERCISES = {
     "normalised_row": Exercise(BLOCK, judge_row, (
         "the mean is 4; write down the four distances from it",
@@ -86,4 +191,13 @@ EXERCISES = {
         "nn.Linear(m, n) has m * n weights and n biases")),
     "rms_norm": Exercise(BLOCK, judge_rms_norm, (
         "x.square().mean(dim=-1, keepdim=True) is the mean square of each token",)),
+    "logits_shape": Exercise(MODEL, judge_logits_shape, ("one row of scores for each position of each sequence",)),
+    "first_loss": Exercise(MODEL, judge_first_loss, ("ln V + s**2 / 2, with math.log for the natural logarithm",)),
+    "own_forward": Exercise(MODEL, judge_own_forward, (
+        "start with model.tok_emb(idx) + model.pos_emb(torch.arange(idx.shape[1]))",
+        "end with model.out_head(model.final_norm(x))")),
+    "medium_block": Exercise(COUNTING, judge_medium_block, (
+        "attention: four matrices of D x D, each with a bias of D", "the sum is 12 D**2 + 13 D")),
+    "xl_training_bytes": Exercise(COUNTING, judge_xl_bytes, ("4 + 4 + 8 bytes a parameter",)),
+    "swiglu_width": Exercise(COUNTING, judge_swiglu, ("solve 3 * D * h = 8 * D * D for h",)),
 }
