@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from shared.checks import Exercise
+from shared.checks.pretraining_scaling import SCALING_EXERCISES
 
 # ---- 01_loss
 
@@ -28,7 +29,7 @@ def judge_cross_entropy(answer: Callable) -> str | None:
     targets = torch.randint(11, (6,), generator=generator)  # (N,)
     mine, right = answer(logits, targets), F.cross_entropy(logits, targets)
     if mine is None:
-        return "your function returns None so far"
+        return "your function returns None"
     mine = torch.as_tensor(mine)
     if mine.shape != ():
         return f"your loss has the shape {tuple(mine.shape)}; it must be one number, the mean over the targets"
@@ -51,7 +52,7 @@ def judge_cross_entropy(answer: Callable) -> str | None:
 def judge_bits(answer: Callable) -> str | None:
     mine, right = answer(2.0, 30, 120), 2.0 * 30 / math.log(2) / 120
     if mine is None:
-        return "your function returns None so far"
+        return "your function returns None"
     for value, what in ((0.5, "that is nats a character: divide by ln 2 to get bits"),
                         (2.0 / math.log(2), "that is bits a token: multiply by the tokens, divide by the characters"),
                         (2.0 * math.log(2) * 30 / 120, "a nat is more than a bit (1.4427 bits): divide by ln 2")):
@@ -60,9 +61,60 @@ def judge_bits(answer: Callable) -> str | None:
     return None if abs(mine - right) < 1e-6 else f"for 2 nats, 30 tokens, 120 characters it should be {right:.4f}"
 
 
+# ---- 03_pretraining_162m
+
+
+def judge_training_memory(answer: Any) -> str | None:
+    parameters = 1_557_611_200
+    for value, what in ((parameters * 4 / 2**30, "that is the weights alone; gradients and two means come on top"),
+                        (parameters * 12 / 2**30, "AdamW keeps two means for each parameter, not one"),
+                        (parameters * 16 / 1e9, "that is in units of 10**9 bytes; a GiB is 2**30 bytes"),
+                        (parameters * 16, "that is in bytes: divide by 2**30")):
+        if abs(answer - value) < 0.01 * value:
+            return what
+    right = parameters * 16 / 2**30
+    return None if abs(answer - right) < 0.1 else "four numbers of 4 bytes for each parameter: about 23 GiB"
+
+
+def judge_evaluations(answer: Any) -> str | None:
+    if answer == 17:
+        return "step 0 is evaluated too"
+    if answer in (90, 10):
+        return "an evaluation comes after every fifth step, not after every step or epoch"
+    return None if answer == 18 else "count the multiples of 5 among the steps 0 to 89"
+
+
+def early_stop(val_losses: list[float], patience: int) -> int:
+    """The position at which a training with this patience stops."""
+    for i in range(len(val_losses)):
+        if i - min(range(i + 1), key=val_losses.__getitem__) >= patience:
+            return i
+    return len(val_losses) - 1
+
+
+def judge_stop_at(answer: Callable) -> str | None:
+    if answer([3.0, 2.0, 1.0], 1) != 2:
+        return "losses that only fall never stop the training: return the last position"
+    if answer([3.0, 1.0, 2.0, 2.0, 2.0], 2) == 4:
+        return "for [3, 1, 2, 2, 2] and patience 2 you stop one too late: at position 3 the best is two evaluations old"
+    if answer([3.0, 1.0, 2.0, 1.5, 1.2, 1.1], 3) != 4:
+        return "compare with the best loss so far, not with the loss before: [3, 1, 2, 1.5, 1.2, 1.1], 3 stops at 4"
+    generator = torch.Generator().manual_seed(1)
+    for patience in (1, 2, 3):
+        losses = torch.rand(12, generator=generator).tolist()
+        mine, right = answer(losses, patience), early_stop(losses, patience)
+        if mine != right:
+            return f"for {[round(x, 2) for x in losses]} and patience {patience} it should be {right}, not {mine}"
+    return None
+
+
 EXERCISES: dict[str, Exercise] = {
     "perplexity": Exercise("04_pretraining/01_loss", judge_perplexity, ("math.exp",)),
     "cross_entropy": Exercise("04_pretraining/01_loss", judge_cross_entropy,
                               ("log p = logit - logsumexp(logits)", "gather picks the target's entry")),
     "bits_per_character": Exercise("04_pretraining/01_loss", judge_bits, ("first all bits of the text",)),
+    "training_memory": Exercise("04_pretraining/03_pretraining_162m", judge_training_memory),
+    "evaluations": Exercise("04_pretraining/03_pretraining_162m", judge_evaluations, ("len(range(0, 90, 5))",)),
+    "stop_at": Exercise("04_pretraining/03_pretraining_162m", judge_stop_at, ("remember where the best loss stood",)),
 }
+EXERCISES.update(SCALING_EXERCISES)

@@ -1,0 +1,75 @@
+"""Exercises of chapter 4, notebooks 05 to 07; shared/checks/pretraining.py takes them up."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from shared.checks import Exercise
+
+# ---- 05_checkpoints
+
+
+def judge_checkpoint_bytes(answer: Any) -> str | None:
+    parameters = 162_419_712
+    for value, what in ((parameters * 4, "those are the weights alone; AdamW's two averages are saved as well"),
+                        (parameters * 8, "AdamW keeps two numbers for each weight, and the weight itself is a third"),
+                        (parameters * 3, "those are numbers; each takes 4 bytes in float32"),
+                        (parameters * 16, "gradients are not saved: they are computed anew at each step")):
+        if math.isclose(answer, value, rel_tol=0.02):
+            return what
+    right = math.isclose(answer, parameters * 12, rel_tol=0.02)
+    return None if right else "count the numbers kept for each parameter, then 4 bytes for each number"
+
+
+def judge_clip_by_length(answer: Callable) -> str | None:
+    torch.manual_seed(0)
+    for max_norm in (0.5, 1.0, 2.0):
+        gradients = [torch.randn(3, 4), torch.randn(7)]
+        before = [gradient.clone() for gradient in gradients]
+        clipped = list(answer(gradients, max_norm))
+        if any(not torch.equal(a, b) for a, b in zip(gradients, before)):
+            return "you changed the gradients that were given; return new ones"
+        length = torch.cat([gradient.flatten() for gradient in clipped]).norm()
+        if all(torch.isclose(g.norm(), torch.tensor(max_norm), atol=1e-4) for g in clipped):
+            return "you scaled each tensor by itself, which turns the direction: one length and one factor for all"
+        if max(gradient.abs().max() for gradient in clipped) <= max_norm and length > max_norm + 1e-3:
+            return "you cut each number; clipping by length scales all numbers by one factor"
+        if not torch.isclose(length, torch.tensor(max_norm), atol=1e-4):
+            return f"with max_norm={max_norm} the joint length is {length:.3f}"
+        if not all(torch.allclose(c / c.norm(), g / g.norm(), atol=1e-4) for c, g in zip(clipped, gradients)):
+            return "the direction changed: multiply all tensors by the same factor"
+    short = [torch.tensor([0.3]), torch.tensor([0.4])]
+    if not all(torch.allclose(a, b) for a, b in zip(answer(short, 1.0), short)):
+        return "a gradient shorter than max_norm must stay as it is; yours was stretched"
+    if not all(torch.equal(x, torch.zeros(2)) for x in answer([torch.zeros(2)], 1.0)):
+        return "a gradient of zeros must stay zero: beware of dividing by its length"
+    return None
+
+
+def judge_warmup_stable_decay(answer: Callable) -> str | None:
+    total, warmup, decay, peak = 100, 9, 21, 2.0
+    rates = [answer(step, total, warmup, decay, peak) for step in range(total)]
+    if rates[0] == 0:
+        return "the first step would have rate 0 and teach nothing: rise as learning_rate_at does, from peak/(warmup+1)"
+    if any(not math.isclose(rates[step], peak * (step + 1) / (warmup + 1)) for step in range(warmup)):
+        right = peak * warmup / (warmup + 1)
+        return f"during the warm-up step {warmup - 1} has {rates[warmup - 1]:.3f}, not {right:.3f}"
+    if any(not math.isclose(rate, peak) for rate in rates[warmup : total - decay]):
+        return "between warm-up and decay the rate must stay at the peak"
+    if not math.isclose(rates[-1], 0, abs_tol=1e-9):
+        return f"the last step must have rate 0, yours has {rates[-1]:.4f}"
+    if not math.isclose(rates[total - decay], peak):
+        return "the first of the decay_steps is still at the peak: the fall takes decay_steps - 1 moves"
+    middle = rates[total - 1 - decay // 2]
+    return None if math.isclose(middle, peak / 2) else f"the fall is no straight line: halfway it is {middle:.3f}"
+
+
+SCALING_EXERCISES: dict[str, Exercise] = {
+    "checkpoint_bytes": Exercise("04_pretraining/05_checkpoints", judge_checkpoint_bytes, ("3 x 4 bytes",)),
+    "clip_by_length": Exercise("04_pretraining/05_checkpoints", judge_clip_by_length,
+                               ("first the length over all tensors", "the factor is min(1, max_norm / length)")),
+    "warmup_stable_decay": Exercise("04_pretraining/05_checkpoints", judge_warmup_stable_decay,
+                                    ("the smallest of three: rise, 1 and fall",)),
+}

@@ -1,0 +1,48 @@
+"""Learning rates that change with the step, and clipped gradients. Born in 04_pretraining/05_checkpoints."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def learning_rate_at(step: int, total_steps: int, warmup_steps: int, peak: float, minimum: float = 0.0) -> float:
+    """Learning rate of a step, counted from 0: a straight rise to `peak`, then half a cosine down to `minimum`.
+
+    Raises ValueError if the numbers do not fit. Source: Loshchilov and Hutter 2017, equation 5.
+    """
+    if not 0 <= warmup_steps < total_steps or not 0 <= minimum <= peak:
+        raise ValueError(f"warmup_steps={warmup_steps} must be at least 0 and below total_steps={total_steps}, "
+                         f"minimum={minimum} at least 0 and at most peak={peak}")
+    if step < warmup_steps:
+        return peak * (step + 1) / (warmup_steps + 1)
+    done = min(1.0, (step - warmup_steps) / max(1, total_steps - 1 - warmup_steps))  # 0 at the peak, 1 at the end
+    return minimum + (peak - minimum) * (1 + math.cos(math.pi * done)) / 2
+
+
+def attach_schedule(optimizer: torch.optim.Optimizer, total_steps: int, warmup_steps: int,
+                    minimum: float = 0.0) -> LambdaLR:
+    """Let the optimizer's learning rate, taken as the peak, follow `learning_rate_at`, one step after each step."""
+    peak = optimizer.param_groups[0]["lr"]
+    schedule = LambdaLR(optimizer, lambda step: learning_rate_at(step, total_steps, warmup_steps, peak, minimum) / peak)
+    optimizer.register_step_post_hook(lambda *_: schedule.step())
+    return schedule
+
+
+def attach_clipping(optimizer: torch.optim.Optimizer, model: nn.Module, max_norm: float,
+                    watch: Callable[[Tensor], None] | None = None) -> None:
+    """Before each step, scale all gradients down together if their joint length exceeds max_norm.
+
+    `watch` is called with the length before. Source: Pascanu et al. 2013, algorithm 1.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm={max_norm} must be above 0")
+
+    def clip(*_: object) -> None:
+        norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        if watch is not None:
+            watch(norm)
+
+    optimizer.register_step_pre_hook(clip)
