@@ -61,6 +61,59 @@ def judge_bits(answer: Callable) -> str | None:
     return None if abs(mine - right) < 1e-6 else f"for 2 nats, 30 tokens, 120 characters it should be {right:.4f}"
 
 
+# ---- 02_training_loop
+
+
+def judge_tokens_seen(answer: Any) -> str | None:
+    if answer == 10 * 9 * 256:
+        return "each batch holds two windows"
+    if answer == 9 * 2 * 256:
+        return "that is one epoch; there are ten, and tokens seen twice count twice"
+    return None if answer == 46_080 else "epochs times batches times windows times tokens"
+
+
+def judge_gradient_step(answer: Callable) -> str | None:
+    generator = torch.Generator().manual_seed(1)
+    weights = [torch.nn.Parameter(torch.randn(3, 2, generator=generator)) for _ in range(3)]
+    slopes = [torch.randn(3, 2, generator=generator) for _ in range(2)]
+    before = [w.detach().clone() for w in weights]
+    for weight, slope in zip(weights, slopes):  # the third has none
+        weight.grad = slope.clone()
+    answer(weights, 0.1)
+    if torch.equal(weights[0], before[0]):
+        return "the parameters have not changed: change them in place"
+    if torch.allclose(weights[0], before[0] + 0.1 * slopes[0]):
+        return "you went up the slope: subtract"
+    if torch.allclose(weights[0], before[0] - slopes[0]):
+        return "the learning rate is not used"
+    if not all(torch.allclose(w, b - 0.1 * g) for w, b, g in zip(weights, before, slopes)):
+        return "each parameter must change by minus the learning rate times its slope"
+    if any(w.grad is not None for w in weights):
+        return "the slopes are still there: set grad to None after the step"
+    return None
+
+
+def judge_momentum(answer: Callable) -> str | None:
+    slopes, eta, beta = [0.5, -1.0, 2.0, 0.25], 0.1, 0.9
+    parameter = torch.nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+    optimizer, right = torch.optim.SGD([parameter], lr=eta, momentum=beta), []
+    for slope in slopes:
+        parameter.grad = torch.tensor(slope, dtype=torch.float64)
+        optimizer.step()
+        right.append(parameter.item())
+    mine = list(answer(1.0, slopes, eta, beta))
+    if len(mine) != len(slopes):
+        return f"return one weight for each slope: {len(slopes)}, not {len(mine)}"
+    if abs(mine[0] - 1.0) < 1e-12:
+        return "the first number is the weight after the first step, not the start"
+    if abs(mine[0] - (1.0 - eta * (1 - beta) * slopes[0])) < 1e-9:
+        return "the slope is added to the velocity in full, not weighted with 1 - beta"
+    if abs(mine[1] - (1.0 - eta * slopes[0] - eta * slopes[1])) < 1e-9:
+        return "that is gradient descent without momentum: the velocity must carry beta times its old value"
+    close = all(abs(a - b) < 1e-9 for a, b in zip(mine, right))
+    return None if close else f"for slopes {slopes} it should be {[round(x, 4) for x in right]}"
+
+
 # ---- 03_pretraining_162m
 
 
@@ -113,6 +166,9 @@ EXERCISES: dict[str, Exercise] = {
     "cross_entropy": Exercise("04_pretraining/01_loss", judge_cross_entropy,
                               ("log p = logit - logsumexp(logits)", "gather picks the target's entry")),
     "bits_per_character": Exercise("04_pretraining/01_loss", judge_bits, ("first all bits of the text",)),
+    "tokens_seen": Exercise("04_pretraining/02_training_loop", judge_tokens_seen),
+    "gradient_step": Exercise("04_pretraining/02_training_loop", judge_gradient_step, ("use torch.no_grad()",)),
+    "momentum": Exercise("04_pretraining/02_training_loop", judge_momentum, ("start with a velocity of 0",)),
     "training_memory": Exercise("04_pretraining/03_pretraining_162m", judge_training_memory),
     "evaluations": Exercise("04_pretraining/03_pretraining_162m", judge_evaluations, ("len(range(0, 90, 5))",)),
     "stop_at": Exercise("04_pretraining/03_pretraining_162m", judge_stop_at, ("remember where the best loss stood",)),
