@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from shared.checks import Exercise
 
@@ -66,10 +67,53 @@ def judge_warmup_stable_decay(answer: Callable) -> str | None:
     return None if math.isclose(middle, peak / 2) else f"the fall is no straight line: halfway it is {middle:.3f}"
 
 
+# ---- 06_gpt2_weights
+
+
+def judge_gpt2_tensors(answer: Any) -> str | None:
+    for value, what in ((12 * 12, "those are the blocks; two embeddings and the final norm stand outside"),
+                        (12 * 12 + 3, "the final norm has two tensors, a scale and a shift"),
+                        (12 * 12 + 5, "the head is tied: it is the token embedding and not saved again"),
+                        (16 * 12 + 4, "you counted our names: theirs has one c_attn for queries, keys and values"),
+                        (16 * 12 + 5, "you counted our names: theirs has one c_attn for queries, keys and values")):
+        if answer == value:
+            return what
+    return None if answer == 148 else "count the lines of one block in the list, times 12, and add those outside"
+
+
+def judge_largest_gpt2(answer: Any) -> str | None:
+    name = str(answer).strip().lower()
+    if name in ("gpt2", "gpt2-medium", "gpt2-large"):
+        return f"{name} fits, but a larger one fits too: compare twice the GB printed above with 16"
+    return None if name == "gpt2-xl" else "answer with one of the names: gpt2, gpt2-medium, gpt2-large, gpt2-xl"
+
+
+def judge_to_c_attn(answer: Callable) -> str | None:
+    torch.manual_seed(0)
+    for D in (4, 6):
+        parts = [nn.Linear(D, D) for _ in range(3)]
+        x = torch.randn(2, 3, D)
+        right = torch.cat([part(x) for part in parts], dim=-1)  # (2, 3, 3D)
+        weight, bias = answer(*parts)
+        if tuple(weight.shape) == (3 * D, D):
+            return "your weight is (3D, D), as PyTorch stores it; Hugging Face stores (in, out): transpose at the end"
+        if tuple(weight.shape) != (D, 3 * D) or tuple(bias.shape) != (3 * D,):
+            return f"for D={D} the shapes are {tuple(weight.shape)} and {tuple(bias.shape)}, not (D, 3D) and (3D,)"
+        product = x @ weight
+        if torch.allclose(x @ torch.cat([part.weight for part in parts], dim=1), product, atol=1e-6):
+            return "the matrices stand side by side untransposed: (out, in) must become (in, out) first"
+        if torch.allclose(product + torch.cat([part.bias for part in parts]), right, atol=1e-6):
+            return None if torch.allclose(product + bias, right, atol=1e-6) else "the weight is right, the bias is not"
+    return "the product with your weight gives other queries, keys and values: is the order query, key, value?"
+
+
 SCALING_EXERCISES: dict[str, Exercise] = {
     "checkpoint_bytes": Exercise("04_pretraining/05_checkpoints", judge_checkpoint_bytes, ("3 x 4 bytes",)),
     "clip_by_length": Exercise("04_pretraining/05_checkpoints", judge_clip_by_length,
                                ("first the length over all tensors", "the factor is min(1, max_norm / length)")),
     "warmup_stable_decay": Exercise("04_pretraining/05_checkpoints", judge_warmup_stable_decay,
                                     ("the smallest of three: rise, 1 and fall",)),
+    "gpt2_tensors": Exercise("04_pretraining/06_gpt2_weights", judge_gpt2_tensors, ("12 a block",)),
+    "largest_gpt2": Exercise("04_pretraining/06_gpt2_weights", judge_largest_gpt2),
+    "to_c_attn": Exercise("04_pretraining/06_gpt2_weights", judge_to_c_attn, ("torch.cat, then .T",)),
 }

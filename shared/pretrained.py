@@ -1,0 +1,104 @@
+"""GPT-2's published weights in our GPTModel. Born in 04_pretraining/06_gpt2_weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from safetensors.torch import load_file
+from torch import Tensor
+
+from shared.counting import count_parameters
+from shared.gpt import GPTConfig, GPTModel
+
+GPT2_SIZES = {
+    name: GPTConfig(vocab_size=50257, context_length=1024, emb_dim=emb_dim, n_heads=n_heads, n_layers=n_layers,
+                    qkv_bias=True, tie_weights=True)
+    for name, emb_dim, n_heads, n_layers in [
+        ("gpt2", 768, 12, 12),
+        ("gpt2-medium", 1024, 16, 24),
+        ("gpt2-large", 1280, 20, 36),
+        ("gpt2-xl", 1600, 25, 48),
+    ]
+}
+
+
+def find_gpt2(name: str, download: bool = False) -> Path:
+    """Path of a published model's weights in Hugging Face's cache; `download` fetches them if they are not there.
+
+    Raises ValueError for an unknown name, FileNotFoundError, which says how to get it, if the file cannot be had.
+    """
+    if name not in GPT2_SIZES:
+        raise ValueError(f"no GPT-2 is named {name!r}: there are {', '.join(GPT2_SIZES)}")
+    repository = f"openai-community/{name}"
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors", local_files_only=not download))
+    except OSError as error:
+        gigabytes = 4 * sum(count_parameters(GPT2_SIZES[name]).values()) / 1e9
+        raise FileNotFoundError(
+            f"the weights of {name} ({gigabytes:.1f} GB) are not on this machine. With internet: "
+            f"`hf download {repository} model.safetensors`, or find_gpt2({name!r}, download=True). Without: copy the "
+            "folder ~/.cache/huggingface/hub from a machine that has them") from error
+
+
+GPT2_PARTS = [
+    # ours, theirs, kind; {} is the number of the block
+    ("tok_emb", "wte", "embedding"),
+    ("pos_emb", "wpe", "embedding"),
+    ("trf_blocks.{}.norm1", "h.{}.ln_1", "norm"),
+    ("trf_blocks.{}.att.W_query", "h.{}.attn.c_attn", "first third"),
+    ("trf_blocks.{}.att.W_key", "h.{}.attn.c_attn", "second third"),
+    ("trf_blocks.{}.att.W_value", "h.{}.attn.c_attn", "last third"),
+    ("trf_blocks.{}.att.out_proj", "h.{}.attn.c_proj", "linear"),
+    ("trf_blocks.{}.norm2", "h.{}.ln_2", "norm"),
+    ("trf_blocks.{}.ff.layers.0", "h.{}.mlp.c_fc", "linear"),
+    ("trf_blocks.{}.ff.layers.2", "h.{}.mlp.c_proj", "linear"),
+    ("final_norm", "ln_f", "norm"),
+    ("out_head", "wte", "embedding"),  # tied
+]
+
+
+def convert_part(ours: str, theirs: str, kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of one part under our names. Raises ValueError if the file has no such part."""
+    if f"{theirs}.weight" not in tensors:
+        raise ValueError(f"the file has no {theirs}.weight: is it a GPT-2, and has it as many layers as the model?")
+    weight = tensors[f"{theirs}.weight"]
+    if kind == "embedding":
+        return {f"{ours}.weight": weight}
+    bias = tensors[f"{theirs}.bias"]
+    if kind == "norm":
+        return {f"{ours}.scale": weight, f"{ours}.shift": bias}
+    weight = weight.T  # (out, in)
+    if kind != "linear":
+        third = ("first third", "second third", "last third").index(kind)
+        weight, bias = weight.chunk(3)[third], bias.chunk(3)[third]  # (D, D), (D,)
+    return {f"{ours}.weight": weight, f"{ours}.bias": bias}
+
+
+def gpt2_weights(tensors: Mapping[str, Tensor], n_layers: int) -> dict[str, Tensor]:
+    """A GPT-2 of Hugging Face under our names. Raises ValueError if a weight is missing or left over."""
+    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    weights, used = {}, set()
+    for ours, theirs, kind in GPT2_PARTS:
+        for i in range(n_layers if "{}" in ours else 1):
+            weights |= convert_part(ours.format(i), theirs.format(i), kind, tensors)
+            used |= {f"{theirs.format(i)}.weight", f"{theirs.format(i)}.bias"}
+    left = [name for name in tensors if name not in used and not name.endswith((".attn.bias", ".attn.masked_bias"))]
+    if left not in ([], ["lm_head.weight"]):
+        raise ValueError(f"the file holds {len(left)} weights that a GPT-2 of {n_layers} layers has not, "
+                         f"{left[0]} among them: build the model with the file's configuration")
+    return weights
+
+
+def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
+    """A GPTModel, in evaluation mode, with the weights of a safetensors file of Hugging Face's GPT-2.
+
+    Raises ValueError if the file does not fit the configuration.
+    """
+    model, weights = GPTModel(cfg), gpt2_weights(load_file(path), cfg.n_layers)
+    for name, weight in model.state_dict().items():
+        if name not in weights or weights[name].shape != weight.shape:
+            there = tuple(weights[name].shape) if name in weights else "no such weight"
+            raise ValueError(f"{name} has the shape {tuple(weight.shape)} in the model, but in the file {path.name} "
+                             f"there is {there}: build the model with the file's configuration")
+    model.load_state_dict(weights)
+    return model.eval()
