@@ -196,6 +196,81 @@ def judge_causal_forward(answer: Callable) -> str | None:
     return None
 
 
+def judge_count_parameters(answer: Any) -> str | None:
+    count, D = int(answer), 1600
+    if count == 4 * D**2:
+        return "the four matrices are counted, the biases are not"
+    if count == 4 * D**2 + D:
+        return "only out_proj's biases are counted: queries, keys and values have biases too"
+    if count in (25 * 4 * (D**2 + D), 25 * 4 * D**2):
+        return "the heads share out the width: 25 heads do not multiply anything"
+    return None if count == 4 * D**2 + 4 * D else "count four matrices of D x D and four biases of D"
+
+
+def judge_split_and_merge(answer: Any) -> str | None:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        return "give two functions as a tuple: (my_split, my_merge)"
+    split, merge = answer
+    for B, H, T, K in ((2, 3, 5, 4), (1, 2, 2, 2), (3, 1, 4, 6)):
+        x = draw(B, T, H * K)
+        heads = split(x, H)
+        if hint := wrong_form(heads, (B, H, T, K), "the split"):
+            return hint
+        if not near(heads, torch.stack(x.split(K, dim=-1), dim=1)):
+            return "right shape, but tokens are mixed: head h of token t holds numbers h*K to h*K + K - 1 of token t"
+        whole = merge(heads)
+        if hint := wrong_form(whole, (B, T, H * K), "the merged tensor"):
+            return hint
+        if not near(whole, x):
+            return "merging what was split must give the same tensor back: is there a transpose before the reshape?"
+    return None
+
+
+def judge_multi_head_forward(answer: Callable) -> str | None:
+    for B, T, H, K in ((2, 5, 3, 4), (1, 7, 2, 8), (3, 1, 4, 2)):
+        D = H * K
+        x, W = draw(B, T, D, seed=1), [draw(D, D, seed=s) / D**0.5 for s in (2, 3, 4, 5)]
+        out = answer(x, *W, H)
+        if hint := wrong_form(out, (B, T, D)) or leak_hint(lambda x, W=W, H=H: answer(x, *W, H), x):
+            return hint
+        q, k, v = (x @ w for w in W[:3])
+
+        def reference(heads: int, scale: float | None = None, out: bool = True, qkv: tuple = (q, k, v), W: list = W):
+            cut = [part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv]
+            mixed = F.scaled_dot_product_attention(*cut, is_causal=True, scale=scale).transpose(1, 2).flatten(2)
+            return mixed @ W[3] if out else mixed
+
+        if near(out, reference(H)):
+            continue
+        if near(out, reference(H, out=False)):
+            return "the last product, with W_out, is missing"
+        if near(out, reference(1)):
+            return "this is one wide head: cut queries, keys and values into num_heads before the scores"
+        if near(out, reference(H, scale=D**-0.5)):
+            return "the scores are divided by the root of D: each head is only K = D / num_heads wide"
+        if near(out, reference(H, scale=1.0)):
+            return "the scores are not scaled: divide them by the square root of K"
+        return "causal and of the right shape, but the numbers differ: are the heads split and merged right?"
+    return None
+
+
+def judge_grouped(answer: Callable) -> str | None:
+    for B, H, G, T, K in ((2, 4, 2, 5, 4), (1, 6, 3, 4, 2), (2, 3, 1, 6, 8), (1, 2, 2, 3, 4)):
+        q, k, v = draw(B, H, T, K, seed=1), draw(B, G, T, K, seed=2), draw(B, G, T, K, seed=3)
+        out = answer(q, k, v)
+        if hint := wrong_form(out, (B, H, T, K)):
+            return hint
+        every, tiled = (torch.arange(H) // (H // G), torch.arange(H) % G)
+        if near(out, F.scaled_dot_product_attention(q, k[:, every], v[:, every], is_causal=True)):
+            continue
+        if near(out, F.scaled_dot_product_attention(q, k[:, tiled], v[:, tiled], is_causal=True)):
+            return "query heads take turns, 0, 1, 0, 1: the first H / G of them must share head 0"
+        if near(out, F.scaled_dot_product_attention(q, k[:, every], v[:, every])):
+            return "the right groups, but the future leaks: is_causal=True is missing"
+        return "each group of H / G query heads must attend, causally, with its own head of keys and values"
+    return None
+
+
 EXERCISES = {
     "causal_mean_by_hand": Exercise(AVERAGING, judge_causal_mean_by_hand, ("Row 1 is ((2 + 4) / 2, (0 + 6) / 2).",)),
     "decay_scores": Exercise(AVERAGING, judge_decay_scores, ("exp(ln 2) = 2, so each step adds ln 2 to the score.",)),
@@ -206,4 +281,8 @@ EXERCISES = {
     "window_mask": Exercise(CAUSAL, judge_window_mask, ("triu(1) is the future; tril(-3) is three or more back.",)),
     "who_leaks": Exercise(CAUSAL, judge_who_leaks, ("Try each on scores; change a score of the future.",)),
     "causal_forward": Exercise(CAUSAL, judge_causal_forward, ("masked_fill(mask, -torch.inf) before the softmax.",)),
+    "count_parameters": Exercise(MULTI, judge_count_parameters, ("nn.Linear(D, D) has D * D + D parameters.",)),
+    "split_and_merge": Exercise(MULTI, judge_split_and_merge, ("view to (B, T, H, K) first, then transpose.",)),
+    "multi_head_forward": Exercise(MULTI, judge_multi_head_forward, ("Project, split, attend, merge, project.",)),
+    "grouped": Exercise(MULTI, judge_grouped, ("repeat_interleave repeats each head as often as you say.",)),
 }

@@ -116,6 +116,7 @@ def leak_lab(bug: str, tokens: int, changed: int) -> tuple[str, Figure]:
         right.text(t, 0, "NaN", ha="center", va="bottom", color=RED)
     right.set(xlabel="position (tokens)", ylabel="largest move of the output", title=f"token {changed} was changed")
     right.set_ylim(bottom=0)
+    right.set_xticks(range(tokens))
     figure.subplots_adjust(wspace=0.35)
     return f"<table>{rows}</table>", figure
 
@@ -142,6 +143,7 @@ def attention_figure(words: Sequence[str], weights: Tensor, query: int | None = 
     T = len(words)
     if weights.shape != (T, T):
         raise ValueError(f"{T} words need weights of shape ({T}, {T}), got {tuple(weights.shape)}")
+    words = [word.replace("$", r"\$") for word in words]  # matplotlib reads mathematics between dollar signs
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(max(5.0, 0.42 * T + 2), 6.4), height_ratios=[1, 1.7])
     angles = torch.linspace(0, torch.pi, 30)
     arcs, widths, colours = [], [], []
