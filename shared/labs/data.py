@@ -65,7 +65,8 @@ def vocabulary_lab(text: str, unit: str, share: int) -> tuple[str, Figure]:
     ids = {token: i for i, token in enumerate(vocabulary)}
     found = in_units(limited(text), unit)
     unknown = sum(token not in ids for token in found)
-    boxes = token_boxes(found, [PALE[0] if token in ids else UNKNOWN for token in found],
+    boxes = token_boxes([readable(token.encode("utf-8")) for token in found],
+                        [PALE[0] if token in ids else UNKNOWN for token in found],
                         [str(ids.get(token, "unknown")) for token in found])
     figure, ax = plt.subplots(figsize=(6, 2.4))
     ax.plot(growth, color=BLUE)

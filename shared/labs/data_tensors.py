@@ -10,8 +10,10 @@ from torch import Tensor
 
 from shared.data import GPTDataset, load_corpus
 from shared.labs.data import limited, readable
-from shared.plots import ORANGE, PALE, RED
+from shared.plots import ORANGE, PALE, token_boxes
 from shared.tokenizer import get_tokenizer
+
+NEVER = PALE[3]
 
 
 def window_lab(length: int, context: int, stride: int, batch_size: int, drop_last: bool) -> tuple[str, Figure]:
@@ -22,13 +24,15 @@ def window_lab(length: int, context: int, stride: int, batch_size: int, drop_las
     batches = windows // batch_size if drop_last else -(-windows // batch_size)
     used = min(windows, batches * batch_size)
     grid, times = window_grid(length, context, stride, batch_size, windows, used)
-    unseen = sum(n == 0 for n in times)
+    tokens = [readable(tokenizer.decode_single_token_bytes(i)) for i in ids]
+    notes = [f"{n}\u00d7" if n else "never" for n in times]
+    boxes = token_boxes(tokens, [PALE[0] if n else NEVER for n in times], notes)
     text = (f"<p>({length} &minus; {context} &minus; 1) // {stride} + 1 = <b>{windows} windows</b>; "
             f"<b>{batches} batches</b> of {batch_size}"
             f"{f', {windows - used} windows dropped' if used < windows else ''}; "
             f"overlap of neighbours: {max(0, context - stride)} tokens; "
-            f"<b>never an input: {unseen}</b> of {length} tokens</p>")
-    return text, window_figure(grid, times, [readable(tokenizer.decode_single_token_bytes(i)) for i in ids], used)
+            f"<b>never an input: {times.count(0)}</b> of {length} tokens</p>{boxes}")
+    return text, window_figure(grid)
 
 
 def window_grid(length: int, context: int, stride: int, batch_size: int, windows: int,
@@ -46,19 +50,16 @@ def window_grid(length: int, context: int, stride: int, batch_size: int, windows
     return grid, times
 
 
-def window_figure(grid: list[list[int]], times: list[int], tokens: list[str], used: int) -> Figure:
-    figure, ax = plt.subplots(figsize=(2 + 0.22 * len(tokens), 1.7 + 0.17 * min(len(grid), 30)))
+def window_figure(grid: list[list[int]]) -> Figure:
+    figure, ax = plt.subplots(figsize=(7.5, 1.2 + 0.16 * min(len(grid), 25)))
     colours = ListedColormap(["white", PALE[0], "#8fbcdc", ORANGE, "#bbbbbb"])
     ax.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#dddddd", linewidth=0.4)
     ax.invert_yaxis()
-    ax.set(ylabel="window", xlabel="tokens, and below each how often it is an input")
-    names = [f"{token.strip() or '↵'} · {n}" for token, n in zip(tokens, times)]
-    ax.set_xticks([t + 0.5 for t in range(len(tokens))], names, rotation=90, fontsize=8)
-    for label, n in zip(ax.get_xticklabels(), times):
-        label.set_color(RED if n == 0 else "black")
-    ax.set_yticks([w + 0.5 for w in range(0, len(grid), 1 + len(grid) // 15)], range(0, len(grid), 1 + len(grid) // 15))
-    ax.set_title("blue: inputs, by batch; orange: last target; grey: dropped; red: never an input", fontsize=9)
-    figure.tight_layout()
+    ax.set(xlabel="token", ylabel="window")
+    for axis, count in ((ax.xaxis, len(grid[0])), (ax.yaxis, len(grid))):
+        shown = range(0, count, 1 + count // 12)
+        axis.set_ticks([i + 0.5 for i in shown], shown)
+    ax.set_title("blue: inputs, two shades for alternating batches; orange: last target; grey: dropped", fontsize=9)
     return figure
 
 
@@ -102,12 +103,11 @@ def position_lab(text: str, order: str, scale: float, kind: str) -> tuple[str, F
     a, b = (torch.stack([word_vector(w) for w in sentence]) + positions for sentence in (words, moved))  # (T, D)
     same = same_vectors(a, b)
     verdict = "the two bags are the same: nothing tells the orders apart" if same == len(words) else "the bags differ"
-    figure, axes = plt.subplots(1, 2, figsize=(8, 1.2 + 0.28 * len(words)))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 1.2 + 0.28 * len(words)), gridspec_kw={"wspace": 0.4})
     limit = max(a.abs().max().item(), b.abs().max().item())
     for ax, values, sentence, title in ((axes[0], a, words, "as typed"), (axes[1], b, moved, order)):
-        image = ax.imshow(values, cmap="cividis", vmin=-limit, vmax=limit, aspect="auto")
+        image = ax.imshow(values.numpy(), cmap="cividis", vmin=-limit, vmax=limit, aspect="auto")
         ax.set_yticks(range(len(sentence)), [f"{i} {word}" for i, word in enumerate(sentence)])
         ax.set(title=title, xlabel="dimension")
-        figure.colorbar(image, ax=ax, label="value")
-    figure.tight_layout()
+    figure.colorbar(image, ax=axes, label="value")
     return f"<p>{same} of {len(words)} vectors occur in both: <b>{verdict}</b></p>", figure
