@@ -161,6 +161,53 @@ def judge_stop_at(answer: Callable) -> str | None:
     return None
 
 
+# ---- 04_decoding
+
+
+def judge_odds(answer: Any) -> str | None:
+    right = 1 / math.log(10)
+    if abs(answer - math.log(10)) < 0.005:
+        return "that is the logit difference you need; the temperature divides the difference of 1"
+    if abs(answer - 0.1) < 1e-9:
+        return "dividing by 0.1 makes the difference 10, and the odds e to the 10: far more than ten"
+    return None if abs(answer - right) < 0.005 else "the odds are e to the power (2.0 - 1.0) / temperature"
+
+
+def judge_entropy(answer: Callable) -> str | None:
+    generator = torch.Generator().manual_seed(1)
+    probs = torch.randn(3, 7, generator=generator).softmax(-1)  # (B, V)
+    mine, right = answer(probs), -(probs * probs.log2()).sum(-1)  # (B,)
+    if mine.shape != (3,):
+        return f"for probabilities (3, 7) the shape must be (3,), not {tuple(mine.shape)}: sum over the last dimension"
+    for value, what in ((-right, "the sign is wrong: entropy is not negative"),
+                        (right * math.log(2), "that is in nats: use the logarithm with base 2")):
+        if torch.allclose(mine, value, atol=1e-5):
+            return what
+    if not torch.allclose(mine, right, atol=1e-5):
+        return "on random probabilities it should be minus the sum of p log2 p"
+    sure = answer(torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]))
+    if sure.isnan().any():
+        return "probabilities of 0 give nan: 0 times minus infinity; torch.xlogy knows that it is 0"
+    return None if torch.allclose(sure, torch.tensor([0.0, 1.0]), atol=1e-4) else "[0.5, 0.5, 0] has exactly 1 bit"
+
+
+def judge_min_p(answer: Callable) -> str | None:
+    probs = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.28, 0.26, 0.24, 0.22]])  # (B, V)
+    mine = answer(probs, 0.4)
+    if mine.shape != probs.shape:
+        return f"the result must have the shape of the probabilities, {tuple(probs.shape)}"
+    kept = (mine > 0).tolist()
+    if kept == (probs >= 0.4).tolist():
+        return "the bound is min_p times the largest probability of the row, not min_p itself"
+    if kept[1] == (probs[1] >= 0.4 * probs.max()).tolist() != [True] * 4:
+        return "each row has its own favourite: take the maximum over the last dimension"
+    if not torch.allclose(mine.sum(-1), torch.ones(2)):
+        return "the rows must sum to 1 again: divide by what is left"
+    expected = probs.masked_fill(probs < 0.4 * probs.max(-1, keepdim=True).values, 0)
+    right = torch.allclose(mine, expected / expected.sum(-1, keepdim=True))
+    return None if right else "keep what is at least min_p times the row's maximum, drop the rest, divide by the sum"
+
+
 EXERCISES: dict[str, Exercise] = {
     "perplexity": Exercise("04_pretraining/01_loss", judge_perplexity, ("math.exp",)),
     "cross_entropy": Exercise("04_pretraining/01_loss", judge_cross_entropy,
@@ -172,5 +219,8 @@ EXERCISES: dict[str, Exercise] = {
     "training_memory": Exercise("04_pretraining/03_pretraining_162m", judge_training_memory),
     "evaluations": Exercise("04_pretraining/03_pretraining_162m", judge_evaluations, ("len(range(0, 90, 5))",)),
     "stop_at": Exercise("04_pretraining/03_pretraining_162m", judge_stop_at, ("remember where the best loss stood",)),
+    "odds": Exercise("04_pretraining/04_decoding", judge_odds),
+    "entropy": Exercise("04_pretraining/04_decoding", judge_entropy, ("torch.xlogy(p, p)",)),
+    "min_p": Exercise("04_pretraining/04_decoding", judge_min_p, ("max(dim=-1, keepdim=True).values",)),
 }
 EXERCISES.update(SCALING_EXERCISES)
