@@ -107,8 +107,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     content = read_checkpoint(path)
     check_fit(path, content, model)
     if optimizer is not None and (schedule is None) != (content["schedule"] is None):
-        raise ValueError(f"{path.name} was saved {'without' if schedule else 'with'} a schedule, but is loaded "
-                         f"{'with' if schedule else 'without'} one: attach the same schedule as in the run that saved it")
+        raise ValueError(f"{path.name} was saved {'without' if schedule else 'with'} a schedule and is loaded "
+                         f"{'with' if schedule else 'without'} one: attach the schedule of the run that saved it")
     if optimizer is not None:
         optimizer.load_state_dict(content["optimizer"])
     if schedule is not None:

@@ -23,10 +23,14 @@ def learning_rate_at(step: int, total_steps: int, warmup_steps: int, peak: float
 
 
 def attach_schedule(optimizer: torch.optim.Optimizer, total_steps: int, warmup_steps: int,
-                    minimum: float = 0.0) -> LambdaLR:
+                    minimum: float = 0.0, first_step: int = 0) -> LambdaLR:
     """Let the optimizer's learning rate, taken as the peak, follow `learning_rate_at`, one step after each step."""
     peak = optimizer.param_groups[0]["lr"]
-    schedule = LambdaLR(optimizer, lambda step: learning_rate_at(step, total_steps, warmup_steps, peak, minimum) / peak)
+
+    def share_of_peak(steps: int) -> float:
+        return learning_rate_at(first_step + steps, total_steps, warmup_steps, peak, minimum) / peak
+
+    schedule = LambdaLR(optimizer, share_of_peak)
     optimizer.register_step_post_hook(lambda *_: schedule.step())
     return schedule
 
