@@ -1,4 +1,4 @@
-"""A small GPT, and the finetuning of any model on instruction batches. Born in 05_instruction_finetuning/04_finetuning."""
+"""A small GPT, and finetuning on instruction batches. Born in 05_instruction_finetuning/04_finetuning."""
 
 from typing import Any
 

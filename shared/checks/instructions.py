@@ -11,6 +11,7 @@ from shared.checks.instructions_lora import EXERCISES as LORA_EXERCISES
 from shared.instructions import check_fields, load_instruction_data, split_records
 
 FOLDER = "05_instruction_finetuning/"
+SMALL_GPT_PARAMETERS = 925_952
 EXERCISES: dict[str, Exercise] = dict(LORA_EXERCISES)
 
 
@@ -51,14 +52,14 @@ def judge_find_leaks(answer: Callable) -> str | None:
     rng = random.Random(5)
     shouted = [{**entry, "instruction": entry["instruction"].upper() + " !"} for entry in rng.sample(train, 5)]
     moved = [{**entry, "input": entry["input"].replace(" ", "  ")} for entry in rng.sample(train, 5)]
-    swapped = {**next(entry for entry in train if entry["input"]), "input": "Nobody knows."}
+    swapped = {**next(entry for entry in train if entry["input"]), "input": "Nobody knows.", "output": "So it is."}
     exact = answer(train, val[:10] + train[:3])
     if not isinstance(exact, list):
         return f"return a list of records, this is a {type(exact).__name__}"
-    if exact != train[:3]:
-        return f"three training records among ten others should be found, in order; {len(exact)} records came back"
     if swapped in answer(train, [swapped]):
         return "a record with a known instruction but a new input was called a leak: the input counts too"
+    if exact != train[:3]:
+        return f"three training records among ten others should be found, in order; {len(exact)} records came back"
     if answer(train, shouted) != shouted:
         return "a prompt in capitals, with another sign at its end, is still the same prompt"
     if answer(train, moved) != moved:
@@ -294,5 +295,83 @@ EXERCISES |= {
     "bucket_batches": Exercise(FOLDER + "03_dataloaders", judge_bucket_batches, (
         "torch.randperm(n, generator=generator).tolist() is a shuffled list of 0 to n - 1.",
         "Python's sort is stable: what was shuffled before stays shuffled among equal lengths.",
+    )),
+}
+
+
+# ---- 04_finetuning ----
+
+
+def judge_embedding_share(answer: float) -> str | None:
+    if isinstance(answer, bool) or not isinstance(answer, (int, float)):
+        return f"give one number, this is a {type(answer).__name__}"
+    right = 128_000 / SMALL_GPT_PARAMETERS
+    if abs(answer - right) < 0.002:
+        return None
+    if abs(answer - 100 * right) < 0.5:
+        return "as a share between 0 and 1, not in percent"
+    if abs(answer - (128_000 + 48 * 128) / SMALL_GPT_PARAMETERS) < 0.002:
+        return "token embeddings only: the positions have a matrix of their own"
+    if abs(answer - 2 * right) < 0.002:
+        return "embedding and head are tied: one matrix, counted once"
+    return f"{answer} is not it: vocabulary times width, over all parameters"
+
+
+def judge_same_words(answer: Callable) -> str | None:
+    if problem := function(answer):
+        return problem
+    cases = [
+        ("The capital city of Peru is Lima", "The capital city of Peru is Lima.", True, "a missing full stop"),
+        ("the capital city of peru is lima.", "The capital city of Peru is Lima.", True, "small letters"),
+        ("  As  white as\nsnow. ", "As white as snow.", True, "other white space"),
+        ("An antonym of hot is cold.", "An antonym of 'hot' is 'cold'.", True, "missing quotation marks"),
+        ("The capital city of Peru is Quito.", "The capital city of Peru is Lima.", False, "another city"),
+        ("snow as white as", "As white as snow", False, "the words in another order"),
+        ("As white as", "As white as snow.", False, "a missing word"),
+        ("As white as snow, snow.", "As white as snow.", False, "a repeated word"),
+        ("25 feet is equal to 30 inches.", "2.5 feet is equal to 30 inches.", False, "25 in place of 2.5"),
+        ("2 5 feet", "2.5 feet", False, "'2 5' in place of 2.5"),
+        ("", "Yes.", False, "an empty answer"),
+    ]
+    for response, output, expected, what in cases:
+        given = answer(response, output)
+        if not isinstance(given, bool):
+            return f"return True or False, this is a {type(given).__name__}"
+        if given != expected:
+            return f"{what} should count as {'the same' if expected else 'different'}: {response!r} and {output!r}"
+    return None
+
+
+def judge_first_difference(answer: Callable) -> str | None:
+    if problem := function(answer):
+        return problem
+    rng = random.Random(3)
+    cases = [([1, 2, 3], [1, 2, 3]), ([1, 2], [1, 2, 3]), ([1, 2, 3], [1, 2]), ([], [5]), ([], []), ([9], [5])]
+    cases += [(rng.choices([1, 2], k=rng.randint(0, 6)), rng.choices([1, 2], k=rng.randint(0, 6))) for _ in range(60)]
+    for given, expected in cases:
+        pairs = [*zip(given, expected)]
+        right = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+        right = None if given == expected else right
+        result = answer(list(given), list(expected))
+        if result == right and type(result) is type(right):
+            continue
+        if given == expected:
+            return f"{given} and {expected} are equal: expected None, got {result!r}"
+        if right == len(pairs):
+            return f"of {given} and {expected} one ends at position {right}: there they differ; got {result!r}"
+        return f"for {given} and {expected} expected {right}, got {result!r}; positions count from 0"
+    return None
+
+
+EXERCISES |= {
+    "embedding_share": Exercise(FOLDER + "04_finetuning", judge_embedding_share, (
+        "1,000 tokens, width 128; the number of all parameters is printed where the model is made.",
+    )),
+    "same_words": Exercise(FOLDER + "04_finetuning", judge_same_words, (
+        "text.lower().split() cuts at any white space.",
+        "word.strip(\".,'\") takes signs off a word's ends and leaves the point inside 2.5.",
+    )),
+    "first_difference": Exercise(FOLDER + "04_finetuning", judge_first_difference, (
+        "Go through zip(given, expected) with enumerate; then compare the lengths.",
     )),
 }
