@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import transformers
 
-from shared import DATA_FOLDER
 from shared.smollm2 import GGUF_FILE, smollm2_folder
 from shared.system import available_memory_gib
+from shared.tokenizer import gpt2_files
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,10 @@ MODEL_SOURCES = {
 }
 
 
-# tiktoken's names for encoder.json and vocab.bpe
-GPT2_TOKENIZER_FILES = ("6c7ea1a7e38e3a7f062df639a5b80947f075ffe6", "6d1cbeee0f20b3d9449abfede4726ed8212e3aee")
-
-
 def make_tiny_gptj(folder: Path) -> ModelSource:
     """Write a GPT-J of 2 layers with random weights, and GPT-2's tokenizer with GPT-J's extra tokens, into a folder."""
-    files = DATA_FOLDER / "tiktoken"
-    vocab, merges = (str(files / name) for name in GPT2_TOKENIZER_FILES)
-    tokenizer = transformers.GPT2TokenizerFast(vocab=vocab, merges=merges)
+    vocab_bpe, encoder_json = gpt2_files()
+    tokenizer = transformers.GPT2TokenizerFast(vocab=str(encoder_json), merges=str(vocab_bpe))
     tokenizer.add_tokens([f"<|extratoken_{i}|>" for i in range(1, 144)])  # 50,257 + 143 = 50,400, as GPT-J has them
     tokenizer.save_pretrained(folder)
     torch.manual_seed(123)

@@ -64,7 +64,8 @@ def apply_lora(model: nn.Module, targets: Sequence[str], rank: int, alpha: float
     linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     missing = [target for target in targets if not any(name_ends_with(name, target) for name in linears)]
     if missing or not targets:
-        raise ValueError(f"no linear layer's name ends with {missing or 'nothing'}: the layers are {list(linears)}")
+        ends = sorted({name.split(".", 2)[-1] for name in linears})
+        raise ValueError(f"no linear layer's name ends with {missing or 'nothing'}: their names end with {ends}")
     wrapped = {name: LoRALinear(layer, rank, alpha, dropout) for name, layer in linears.items()
                if any(name_ends_with(name, target) for target in targets)}
     model.requires_grad_(False)

@@ -122,20 +122,18 @@ class Lab:
 
 
 class LiveLab:
-    """A lab whose work takes longer: `draw` yields its picture again and again, between Run and Stop.
+    """A lab whose work takes seconds: `draw` is a generator that yields its picture again and again, up to the last.
 
-    Each part that is yielded is a figure or HTML, as for Lab; one part may stay as it was by being None. The work
-    shares the kernel's own loop, so that no second thread touches a model: each step between two yields should take
-    at most 200 ms. A new Run stops the old one.
+    It runs to its end once for the controls' first values, for readers without a kernel; from then on between Run and
+    Stop. What it yields is as for Lab; a part that is None stays as it was. The work shares the kernel's own loop, so
+    that no second thread touches a model: a step between two yields should take at most 200 ms.
     """
 
-    def __init__(self, draw: Callable[..., Any], first: tuple, **controls: W.Widget) -> None:
+    def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
         self.draw, self.controls = draw, controls
-        label_width = f"{0.6 * max(len(control.description) for control in controls.values()):.0f}em"
-        for control in controls.values():
-            if not isinstance(control, W.Checkbox):
-                control.style.description_width = label_width  # sliders begin at one line
-        self.parts = [Lab.show_part(part) for part in first]
+        self.parts: list[W.Widget] = []
+        for result in self.steps():
+            self.show(result)
         self.run_button = W.Button(description="Run", button_style="primary")
         self.stop_button = W.Button(description="Stop", disabled=True)
         self.message = W.HTML("")
@@ -152,7 +150,9 @@ class LiveLab:
 
     def show(self, result: Any) -> None:
         """Put what `draw` yielded into the page."""
-        for widget, part in zip(self.parts, result if isinstance(result, tuple) else (result,), strict=True):
+        result = result if isinstance(result, tuple) else (result,)
+        self.parts = self.parts or [Lab.show_part(part) for part in result]
+        for widget, part in zip(self.parts, result, strict=True):
             if part is not None:
                 widget.value = png_bytes(part) if isinstance(part, Figure) else part
 

@@ -170,3 +170,75 @@ EXERCISES: dict[str, Exercise] = {
     "pad_to_multiple": Exercise(FOLDER + "06_lora_with_peft", judge_pad_to_multiple, (
         "-length % multiple is the number of columns that are missing.",)),
 }
+
+
+# ---- 07_evaluation ----
+
+
+def judge_forgiving_match(answer: Any) -> str | None:
+    if not callable(answer):
+        return f"give the function itself, this is a {type(answer).__name__}"
+    cases = [
+        ("A lion.", "A lion.", True, "equal texts match"),
+        ("a LION.", "A lion.", True, "capitals should make no difference"),
+        ("A lion", "A lion.", True, "a full stop at the end should make no difference, on either side"),
+        ("A lion.", "A lion", True, "a full stop at the end should make no difference, on either side"),
+        (" A  lion. \n", "A lion.", True, "the number of spaces should make no difference"),
+        ("A lio.", "A lion.", False, "a missing letter does make a difference"),
+        ("An owl.", "A lion.", False, "other words do make a difference"),
+        ("Alion.", "A lion.", False, "a missing space makes one word of two; that does make a difference"),
+        ("", "A lion.", False, "an empty response is not right"),
+        ("A lion. Or not.", "A lion.", False, "the whole response counts, not its start"),
+        ("1.5 meters.", "15 meters.", False, "a point inside a number does make a difference"),
+    ]
+    for response, expected, right, hint in cases:
+        found = answer(response, expected)
+        if not isinstance(found, bool):
+            return f"return True or False, not {found!r}"
+        if found != right:
+            return f"{response!r} for {expected!r} gave {found}: {hint}"
+    return None
+
+
+judge_answers_needed = number_judge(382, {
+    96: "that is for a width of 0.20: 0.10 to each side; the whole width should be 0.10",
+    94: "that is for a width of 0.20: 0.10 to each side; the whole width should be 0.10",
+    386: "that is the plain interval; Wilson's needs a few less",
+    385: "that is the plain interval; Wilson's needs a few less",
+    384: "that is the plain interval; Wilson's needs a few less",
+    381: "an even number, so that half of it is a number of answers",
+    380: "at 380 the interval is still a little wider than 0.10",
+}, "raise the number until high - low <= 0.10")
+
+
+def judge_fair(answer: Any) -> str | None:
+    if not callable(answer):
+        return f"give the function itself, this is a {type(answer).__name__}"
+
+    def longer(entry: dict, first: str, second: str) -> str:
+        return "tie" if len(first) == len(second) else "first" if len(first) > len(second) else "second"
+
+    if not callable(answer(longer)):
+        return "fair(judge) should return a judge, a function of record, first and second response"
+    pairs = [("aa", "b"), ("a", "bb"), ("a", "b")]
+    for judge, expected, hint in (
+        (longer, ["first", "second", "tie"], "a judge without habits should keep its verdicts"),
+        (lambda entry, first, second: "first", ["tie"] * 3, "a judge that always says 'first' contradicts itself"),
+        (lambda entry, first, second: "second", ["tie"] * 3, "a judge that always says 'second' contradicts itself"),
+        (lambda entry, first, second: "tie" if first == "aa" else "second", ["tie"] * 3,
+         "'tie' in one order and a winner in the other is a contradiction too"),
+    ):
+        found = [answer(judge)({}, first, second) for first, second in pairs]
+        if found != expected:
+            return f"{hint}: expected {expected}, got {found}"
+    return None
+
+
+EXERCISES |= {
+    "forgiving_match": Exercise(FOLDER + "07_evaluation", judge_forgiving_match, (
+        "Bring both texts into one form first: lower case, single spaces, no full stop at the end.",)),
+    "answers_needed": Exercise(FOLDER + "07_evaluation", judge_answers_needed, (
+        "wilson_interval(n // 2, n) for n = 2, 4, 6, ...",)),
+    "fair_judge": Exercise(FOLDER + "07_evaluation", judge_fair, (
+        "If the swapped pair gets 'first', that is a vote for the second response.",)),
+}

@@ -1,15 +1,20 @@
-"""The pictures behind the labs on LoRA: what an adapter costs, what a short run scores, two models side by side."""
+"""The pictures behind the lab on LoRA: what an adapter costs, and what a short run with it scores."""
 
+import copy
 import html
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
-from shared.base_models import stream_answer
-from shared.instructions import RESPONSE_MARK, format_input
-from shared.plots import BLUE, ORANGE, PALE
+from shared.lora import ALL_LINEAR, apply_lora, count_trainable
+from shared.plots import BLUE, ORANGE
+from shared.training import calc_loss_batch
 
 CELL = "padding:2px 10px;text-align:left"
 
@@ -31,52 +36,54 @@ def score_table(scores: Mapping[str, Mapping[str, tuple[int, int]]]) -> str:
     return table(["family", *models], [*rows, ["all", *(f"{right} of {total}" for right, total in sums)]])
 
 
-def loss_figure(log: Sequence[Mapping[str, float]]) -> Figure:
-    """Training and validation loss over steps, from a Trainer's log."""
-    figure, ax = plt.subplots(figsize=(6, 3.5))
-    for name, label, style, colour in (("loss", "training", "-", BLUE), ("eval_loss", "validation", "--", ORANGE)):
-        points = [(entry["step"], entry[name]) for entry in log if name in entry]
-        ax.plot(*zip(*points), style, marker="o", color=colour, label=label)
-    ax.set(xlabel="step", ylabel="loss (nats a token)")
-    ax.legend()
+LAYER_CHOICES = {
+    "all linear layers": ALL_LINEAR,
+    "queries and values": ("W_query", "W_value"),
+    "feed-forward layers": ("layers.0", "layers.2"),
+    "none: full finetuning": (),
+}
+
+
+def cost_figure(trainable: int, total: int) -> Figure:
+    """Parameters trained and frozen, and the memory that training adds, as two bars each."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.2))
+    for ax, values, label in (
+        (axes[0], (total, trainable), "parameters"),
+        (axes[1], (12 * total / 1e6, 12 * trainable / 1e6), "gradients and AdamW (MB)"),
+    ):
+        ax.barh(["all", "trained"], values, color=[ORANGE, BLUE])
+        ax.bar_label(ax.containers[0], [f"{v:,.0f}" if v >= 100 else f"{v:.2f}" for v in values], padding=3)
+        ax.set(xlabel=label, xlim=(0, 1.35 * max(values)))
     figure.tight_layout()
     return figure
 
 
-def side_by_side(base: str, adapted: str) -> str:
-    """Two answers as HTML columns."""
-    boxes = "".join(
-        f'<td style="width:50%;vertical-align:top;background:{colour};color:#000;padding:8px;text-align:left">'
-        f"<b>{title}</b><br>{html.escape(text).replace(chr(10), '<br>') or '...'}</td>"
-        for title, text, colour in (("base model", base, PALE[1]), ("with the adapter", adapted, PALE[0]))
-    )
-    return f'<table style="width:100%;table-layout:fixed"><tr>{boxes}</tr></table>'
+def short_runs(base: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], score: Callable[[nn.Module], tuple[int, int]],
+               history: list, steps: int, layers: str, rank: int, alpha: float) -> Iterator[tuple[Figure | None, str]]:
+    """Train a fresh copy of `base` for a few steps; yield its cost, then how far it is, then all runs so far.
 
-
-def compare_answers(model: Any, tokenizer: Any, preamble: bool, instruction: str, text: str,
-                    max_new_tokens: int) -> Iterator[str]:
-    """Yield base and adapted answers side by side, one token more of each at a time.
-
-    Raises ValueError if there is no instruction.
+    `score` gives (right answers, answers). Raises ValueError for a rank that is larger than a layer.
     """
-    if not instruction.strip():
-        raise ValueError("the instruction is empty: type what the model should do")
-    prompt = format_input({"instruction": instruction, "input": text, "output": ""}, preamble) + RESPONSE_MARK
-    streams = [stream_answer(model, tokenizer, prompt, max_new_tokens, adapter=adapter) for adapter in (False, True)]
-    answers, running = ["", ""], True
-    while running:
-        following = [next(stream, None) for stream in streams]
-        answers = [new if new is not None else old for new, old in zip(following, answers, strict=True)]
-        running = any(new is not None for new in following)
-        yield side_by_side(*answers)
-
-
-def length_figure(lengths: Sequence[int], cutoff: int) -> Figure:
-    """How many records have how many tokens, with the cutoff as a line."""
-    figure, ax = plt.subplots(figsize=(6, 3))
-    ax.hist(lengths, bins=range(0, max(lengths) + 2), color=BLUE)
-    ax.axvline(cutoff, color=ORANGE, linestyle="--", label=f"cutoff, {cutoff} tokens")
-    ax.set(xlabel="length of prompt, answer and end (tokens)", ylabel="records")
-    ax.legend()
-    figure.tight_layout()
-    return figure
+    model, targets = copy.deepcopy(base), LAYER_CHOICES[layers]
+    model.requires_grad_(True)
+    torch.manual_seed(123)
+    if targets:
+        apply_lora(model, targets, rank, alpha)
+    trainable, total = count_trainable(model)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3 if targets else 1e-3)
+    yield cost_figure(trainable, total), "working ..."
+    model.train()
+    start = time.perf_counter()
+    for step, batch in zip(range(1, steps + 1), itertools.cycle(batches)):
+        loss = calc_loss_batch(*batch, model, "cpu")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 3 == 0:
+            seconds = time.perf_counter() - start
+            yield None, (f"working: step {step} of {steps}, loss {loss.item():.2f}, {seconds:.0f} s, "
+                         f"{seconds / step * (steps - step):.0f} s to go")
+    right, answers = score(model.eval())
+    settings = ("-", "-") if not targets else (rank, f"{alpha:g}")
+    history.append((layers, *settings, f"{trainable:,}", f"{loss.item():.3f}", f"{right} of {answers}"))
+    yield None, table(("layers", "rank", "alpha", "trained", "last loss", "right"), history)

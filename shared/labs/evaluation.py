@@ -1,0 +1,42 @@
+"""The pictures behind the lab on evaluation: shares of right answers with their intervals."""
+
+from collections.abc import Mapping
+from statistics import NormalDist
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from shared.evaluation import wilson_interval
+from shared.plots import BLUE, ORANGE
+
+
+def interval_figure(scores: Mapping[str, tuple[int, int]], confidence: float = 0.95) -> Figure:
+    """The share of right answers of each family as a dot, its Wilson interval as a line; best family on top."""
+    families = sorted(scores, key=lambda family: scores[family][0] / scores[family][1])
+    figure, ax = plt.subplots(figsize=(7, 0.6 + 0.24 * len(families)))
+    for row, family in enumerate(families):
+        ax.plot(wilson_interval(*scores[family], confidence), [row, row], color=BLUE, linewidth=2)
+        ax.plot(scores[family][0] / scores[family][1], row, "o", color=ORANGE)
+    ax.set_yticks(range(len(families)), [f"{family} ({scores[family][1]})" for family in families])
+    ax.set(xlabel=f"share of right answers, with {confidence:.0%} intervals", xlim=(-0.03, 1.03))
+    ax.grid(axis="x", alpha=0.4)
+    figure.tight_layout()
+    return figure
+
+
+def interval_lab(percent: int, answers: int, confidence: int) -> Figure:
+    """Wilson's and the plain interval around a share of right answers, both in percent."""
+    right = round(percent / 100 * answers)
+    share, z = right / answers, NormalDist().inv_cdf((1 + confidence / 100) / 2)
+    half = z * (share * (1 - share) / answers) ** 0.5
+    figure, ax = plt.subplots(figsize=(7, 2.2))
+    for row, (low, high), colour in ((1, wilson_interval(right, answers, confidence / 100), BLUE),
+                                     (0, (share - half, share + half), ORANGE)):
+        ax.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=3, marker="|", markersize=14)
+        ax.text(50, row + 0.2, f"{100 * low:.1f} to {100 * high:.1f}", ha="center")
+    ax.plot([100 * share, 100 * share], [-0.4, 1.6], color="black", linestyle=":")
+    ax.set_yticks([0, 1], ["plain", "Wilson"])
+    ax.set(title=f"{right} of {answers} right", xlabel=f"true share of right answers (%), {confidence}% interval",
+           xlim=(-10, 110), ylim=(-0.5, 1.7))
+    figure.tight_layout()
+    return figure
