@@ -25,12 +25,12 @@ def mixing_lab(the: float, bell: float, rang: float, twice: float) -> Figure:
     weights = torch.tensor([the, bell, rang, twice]).softmax(dim=0)  # (T,)
     mix = weights @ MIXING_POINTS  # (D,)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.8))
-    bars = left.bar(MIXING_WORDS, weights, color=BLUE)
+    bars = left.bar(MIXING_WORDS, weights.tolist(), color=BLUE)
     left.bar_label(bars, [f"{w:.3f}" for w in weights.tolist()])
     left.set(ylim=(0, 1.15), ylabel="weight", title="softmax of the scores")
     outline = MIXING_POINTS[[0, 3, 2, 0]]  # 'bell' lies inside the triangle of the other three
-    right.plot(outline[:, 0], outline[:, 1], ":", color=BLACK, linewidth=1)
-    right.scatter(MIXING_POINTS[:, 0], MIXING_POINTS[:, 1], s=30 + 600 * weights, color=BLUE, alpha=0.5)
+    right.plot(*outline.T.tolist(), ":", color=BLACK, linewidth=1)
+    right.scatter(*MIXING_POINTS.T.tolist(), s=(30 + 600 * weights).tolist(), color=BLUE, alpha=0.5)
     for word, (a, b) in zip(MIXING_WORDS, MIXING_POINTS.tolist()):
         right.annotate(word, (a, b), xytext=(6, 6), textcoords="offset points")
     right.plot(*mix.tolist(), "x", color=BLACK, markersize=12, markeredgewidth=3)
@@ -47,9 +47,9 @@ def saturation_lab(head_dim: int, scaled: bool, seed: int) -> Figure:
     scores = keys @ query / (head_dim**0.5 if scaled else 1.0)  # (T,)
     weights = scores.softmax(dim=0)  # (T,)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.6))
-    left.bar(range(12), scores, color=ORANGE)
+    left.bar(range(12), scores.tolist(), color=ORANGE)
     left.set(xlabel="key", ylabel="score", title=f"scores, spread {scores.std():.2f}")
-    right.bar(range(12), weights, color=BLUE)
+    right.bar(range(12), weights.tolist(), color=BLUE)
     right.set(xlabel="key", ylabel="weight", ylim=(0, 1), title=f"weights, largest {weights.max():.3f}")
     for ax in (left, right):
         ax.set_xticks(range(12))
@@ -111,7 +111,7 @@ def leak_lab(bug: str, tokens: int, changed: int) -> tuple[str, Figure]:
     weight_axes(left, weights, range(tokens), range(tokens))
     left.set_title(f"weights, bug: {bug}")
     colours = [RED if t < changed else BLUE for t in range(tokens)]
-    right.bar(range(tokens), moved.nan_to_num(0.0), color=colours)
+    right.bar(range(tokens), moved.nan_to_num(0.0).tolist(), color=colours)
     for t in moved.isnan().nonzero().flatten().tolist():
         right.text(t, 0, "NaN", ha="center", va="bottom", color=RED)
     right.set(xlabel="position (tokens)", ylabel="largest move of the output", title=f"token {changed} was changed")
@@ -123,11 +123,16 @@ def leak_lab(bug: str, tokens: int, changed: int) -> tuple[str, Figure]:
 
 def weight_axes(ax: Axes, weights: Tensor, rows: Sequence, columns: Sequence) -> None:
     """Draw weights, (T, T) between 0 and 1, with the numbers where there are few; NaN is written out."""
-    ax.imshow(weights, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(len(columns)), columns, rotation=0 if isinstance(columns, range) else 60)
-    ax.set_yticks(range(len(rows)), rows)
+    ax.imshow(weights.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    if isinstance(rows, range):  # numbers: leave some out where they would touch
+        rows = columns = range(0, len(rows), 1 if len(rows) <= 12 else 4)
+        ax.set_xticks(columns)
+        ax.set_yticks(rows)
+    else:
+        ax.set_xticks(range(len(columns)), columns, rotation=60)
+        ax.set_yticks(range(len(rows)), rows)
     ax.set(xlabel="key (the token looked at)", ylabel="query (the token that looks)")
-    if len(rows) <= 8:
+    if len(weights) <= 8:
         for i, row in enumerate(weights.tolist()):
             for j, w in enumerate(row):
                 ax.text(j, i, "NaN" if w != w else f"{w:.2f}", ha="center", va="center", fontsize=8,
@@ -151,17 +156,18 @@ def attention_figure(words: Sequence[str], weights: Tensor, query: int | None = 
         if i == j or (query is not None and i != query):
             continue
         x = (i + j) / 2 + abs(i - j) / 2 * angles.cos()
-        arcs.append(torch.stack([x, abs(i - j) * angles.sin()], dim=1))
+        arcs.append(torch.stack([x, abs(i - j) * angles.sin()], dim=1).numpy())  # (30, 2)
         widths.append(5 * weights[i, j].item())
         colours.append(BLUE if j < i else ORANGE)
     top.add_collection(LineCollection(arcs, linewidths=widths, colors=colours, alpha=0.65))
     own = weights.diagonal() if query is None else weights.diagonal() * (torch.arange(T) == query)  # (T,)
-    top.scatter(range(T), [0.0] * T, s=80 * own, color=GREEN, zorder=3)
-    top.set(xlim=(-0.6, T - 0.4), ylim=(-0.3, max([2.0, *(float(a[:, 1].max()) for a in arcs)]) * 1.05), yticks=[])
-    top.set_xticks(range(T), words, rotation=60, ha="right")
+    top.scatter(range(T), [0.0] * T, s=(80 * own).tolist(), color=GREEN, zorder=3)
+    top.set(xlim=(-0.5, T - 0.5), ylim=(-0.3, max([2.0, *(float(a[:, 1].max()) for a in arcs)]) * 1.05), yticks=[])
+    top.set_xticks(range(T), words, rotation=60)
     top.set_title("arcs: blue looks back, orange ahead; green dot: itself", fontsize=10)
-    weight_axes(bottom, weights, words, words)
-    figure.subplots_adjust(hspace=0.45)
+    weight_axes(bottom, weights, words, [""] * T)  # the columns stand right below the words of the arcs
+    bottom.tick_params(axis="x", length=0)
+    figure.subplots_adjust(hspace=0.34)
     return figure
 
 
