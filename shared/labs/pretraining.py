@@ -180,14 +180,27 @@ class TrainingRoom:
         self.stop_button = W.Button(description="Stop", disabled=True, icon="stop")
         self.train_button.on_click(lambda _: self.train())
         self.stop_button.on_click(lambda _: self.stop())
-        self.status, self.sample = W.HTML("no run yet"), W.HTML("")
+        width = f"{0.6 * max(len(control.description) for control in self.controls.values()):.0f}em"
+        for control in self.controls.values():
+            control.style.description_width = width  # sliders begin at one line
+            control.observe(lambda change: self.show_plan(), names="value")
+        self.plan, self.status, self.sample = W.HTML(), W.HTML("no run yet"), W.HTML()
+        self.show_plan()
         self.picture = W.Image(value=png_bytes(draw_runs([], tokenizer.n_vocab)), format="png")
         buttons = W.HBox([self.train_button, self.stop_button])
-        self.box = W.VBox([*self.controls.values(), buttons, self.status, self.picture, self.sample])
+        parts = [self.plan, buttons, self.status, self.picture, self.sample]
+        self.box = W.VBox([*self.controls.values(), *parts])
 
     def settings(self) -> RunSettings:
         """What the controls say now."""
         return RunSettings(**{name: control.value for name, control in self.controls.items()})
+
+    def show_plan(self) -> None:
+        """Say what Train would do now."""
+        chosen = self.settings()
+        tokens = len(self.tokenizer.encode(split_text(self.text, chosen.train_ratio)[0]))
+        said = ", ".join(f"{f.name.replace('_', ' ')} {getattr(chosen, f.name):.3g}" for f in fields(RunSettings))
+        self.plan.value = f"<i>next run: {said}; {chosen.epochs * tokens:,} tokens to see</i>"
 
     def train(self) -> None:
         """Start a run with the controls' values; nothing happens while one is running."""
