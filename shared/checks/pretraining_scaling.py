@@ -107,6 +107,58 @@ def judge_to_c_attn(answer: Callable) -> str | None:
     return "the product with your weight gives other queries, keys and values: is the order query, key, value?"
 
 
+# ---- 07_scaling_out
+
+
+def judge_planned_hours(answer: Any) -> str | None:
+    right = 3 * 808e6 * 5e9 / (4 * 989e12 * 0.35) / 3600
+    for factor, what in ((1 / 3, "that is the forward pass alone; the backward pass takes twice as many operations"),
+                         (2 / 3, "that is the backward pass alone; the forward pass comes on top"),
+                         (4, "that is for one device; there are four"),
+                         (0.35, "the devices reach only 35% of their peak: divide by 0.35"),
+                         (0.35**2, "you multiplied by 0.35; a smaller share takes longer: divide"),
+                         (3600, "those are seconds"), (60, "those are minutes")):
+        if math.isclose(answer, right * factor, rel_tol=0.01):
+            return what
+    return None if math.isclose(answer, right, rel_tol=0.02) else "hours = 3 F N / (G S u 3600), with S in operations"
+
+
+def judge_deal(answer: Callable) -> str | None:
+    order = [7, 3, 9, 1, 8, 2, 6, 0, 5, 4]
+    if list(answer(order, 0, 1)) != order:
+        return "a process alone takes everything, in the order given"
+    for world_size in (2, 3, 4):
+        hands = [list(answer(order, rank, world_size)) for rank in range(world_size)]
+        if any(len(hand) != len(hands[0]) for hand in hands):
+            return f"with {world_size} processes the parts have {[len(hand) for hand in hands]} items: cut the end off"
+        dealt = [item for hand in hands for item in hand]
+        if len(set(dealt)) < len(dealt):
+            return f"with {world_size} processes an item is dealt twice"
+        if len(dealt) != len(order) // world_size * world_size:
+            return f"with {world_size} processes only {len(dealt)} of {len(order)} items are dealt"
+        if set(dealt) != set(order[: len(dealt)]):
+            return "what does not come out even is left out at the end, not at the beginning"
+        if set(hands[0][:1] + hands[1][:1]) != set(order[:2]):
+            return "you cut the order in blocks; deal in turns, so that the first step sees the first items in any case"
+    return None
+
+
+def judge_largest_batch(answer: Callable) -> str | None:
+    cases = ((2.0, 1.0, 12.0, 8), (2.0, 1.0, 10.0, 8), (2.0, 0.8, 80.0, 64), (10.0, 3.0, 12.0, 0), (0.0, 5.0, 5.0, 1))
+    for fixed, each, memory, right in cases:
+        found = answer(fixed, each, memory)
+        if found == right:
+            continue
+        if right == 0:
+            return f"with {fixed} GB fixed, {each} GB a sequence and {memory} GB not even one fits: that is 0, not {found}"
+        if found and fixed + found * each > memory:
+            return f"{found} sequences take {fixed + found * each:.1f} GB, but the device has {memory}"
+        if found == int((memory - fixed) / each):
+            return f"{found} fits, but it is no power of two"
+        return f"with {fixed} GB fixed, {each} GB a sequence and {memory} GB, {right} fit; you say {found}"
+    return None
+
+
 SCALING_EXERCISES: dict[str, Exercise] = {
     "checkpoint_bytes": Exercise("04_pretraining/05_checkpoints", judge_checkpoint_bytes, ("3 x 4 bytes",)),
     "clip_by_length": Exercise("04_pretraining/05_checkpoints", judge_clip_by_length,
@@ -116,4 +168,7 @@ SCALING_EXERCISES: dict[str, Exercise] = {
     "gpt2_tensors": Exercise("04_pretraining/06_gpt2_weights", judge_gpt2_tensors, ("12 a block",)),
     "largest_gpt2": Exercise("04_pretraining/06_gpt2_weights", judge_largest_gpt2),
     "to_c_attn": Exercise("04_pretraining/06_gpt2_weights", judge_to_c_attn, ("torch.cat, then .T",)),
+    "planned_hours": Exercise("04_pretraining/07_scaling_out", judge_planned_hours, ("1 TFLOP/s is 1e12",)),
+    "deal": Exercise("04_pretraining/07_scaling_out", judge_deal, ("order[rank::world_size]",)),
+    "largest_batch": Exercise("04_pretraining/07_scaling_out", judge_largest_batch, ("double while it fits",)),
 }

@@ -1,0 +1,54 @@
+"""What a training will cost, before it starts. Born in 04_pretraining/07_scaling_out."""
+
+from dataclasses import dataclass
+
+from shared.counting import count_parameters, flops_per_token, training_bytes
+from shared.gpt import GPTConfig
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Devices of one kind. `utilisation` is the share of the peak speed that a training reaches."""
+
+    devices: int
+    tflops: float  # peak of one device, in 10**12 operations a second
+    utilisation: float = 0.4
+    dollars_an_hour: float = 0.0  # for one device
+    sharded: bool = False  # FSDP: each device holds its part of weights, gradients and AdamW's averages
+    mixed: bool = False  # bfloat16 where it is safe: activations take half the bytes
+
+
+def accumulation_for(global_batch: int, batch_size: int, devices: int) -> int:
+    """Micro-batches that each device takes for one step. Raises ValueError if they do not come out even."""
+    if min(global_batch, batch_size, devices) < 1 or global_batch % (batch_size * devices):
+        raise ValueError(f"global_batch={global_batch} must be a multiple of batch_size={batch_size} times "
+                         f"devices={devices}: choose a smaller batch_size or another number of devices")
+    return global_batch // (batch_size * devices)
+
+
+def device_gigabytes(cfg: GPTConfig, batch_size: int, hardware: Hardware) -> dict[str, float]:
+    """Memory that one device needs, in 10**9 bytes, by what it holds."""
+    parts = {name: size / 1e9 for name, size in training_bytes(cfg, batch_size, cfg.context_length).items()}
+    for name in ("weights", "gradients", "AdamW"):
+        parts[name] /= hardware.devices if hardware.sharded else 1
+    parts["activations"] /= 2 if hardware.mixed else 1
+    return parts
+
+
+def plan_training(cfg: GPTConfig, tokens: float, global_batch: int, batch_size: int,
+                  hardware: Hardware) -> dict[str, float]:
+    """Parameters, steps, operations, hours, dollars and memory of a training on `tokens` tokens."""
+    operations = 3 * flops_per_token(cfg, cfg.context_length) * tokens  # forward once, backward twice
+    speed = hardware.devices * hardware.tflops * 1e12 * hardware.utilisation
+    return {
+        "parameters": sum(count_parameters(cfg).values()),
+        "tokens": tokens,
+        "tokens a step": global_batch * cfg.context_length,
+        "steps": tokens / (global_batch * cfg.context_length),
+        "micro-batches a step and device": accumulation_for(global_batch, batch_size, hardware.devices),
+        "operations": operations,
+        "tokens a second": speed * tokens / operations,
+        "hours": operations / speed / 3600,
+        "dollars": operations / speed / 3600 * hardware.devices * hardware.dollars_an_hour,
+        "GB a device": sum(device_gigabytes(cfg, batch_size, hardware).values()),
+    }
