@@ -298,6 +298,17 @@ def test_an_answer_ends_at_the_end_token_and_at_the_context():
     assert generate_responses(model, Tokens(), []) == []
 
 
+def test_answering_stops_when_all_have_ended():
+    calls = []
+    model = create_small_gpt(128, 40)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    model.register_forward_hook(lambda *_: calls.append(1))
+    generate_responses(model, Tokens(), ["abc", "xyz"])
+    assert len(calls) == 1
+
+
 def test_scores_count_exact_answers_by_family():
     entries = [PLAIN, WITH_INPUT, PLAIN]
     family = {"Add 2 and 3.": "sum", "Name the opposite.": "antonym"}
@@ -352,6 +363,25 @@ def test_finetuning_touches_only_what_requires_a_gradient(capsys):
     fresh = create_small_gpt(model.cfg.vocab_size, 100, drop_rate=0.0).state_dict()
     changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, fresh[name])}
     assert changed == {"final_norm.scale", "final_norm.shift"}
+
+
+def test_finetuning_warms_up_falls_to_a_twentieth_and_clips(monkeypatch):
+    rates, norms = [], []
+
+    def fake(model, train_loader, val_loader, optimizer, *args, **kwargs):
+        for _ in range(40):
+            for weight in model.parameters():
+                weight.grad = torch.full_like(weight, 100.0)
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            norms.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]).norm().item())
+
+    monkeypatch.setattr("shared.finetuning.train_model", fake)
+    loader = create_instruction_dataloader([PLAIN], Tokens(), batch_size=1)
+    finetune(create_small_gpt(128, 8), loader, loader, "cpu", num_epochs=40, peak_lr=1e-3, warmup_steps=10)
+    assert rates[0] < 1.5e-4 and rates[:11] == sorted(rates[:11]) and rates[10:] == sorted(rates[10:], reverse=True)
+    assert math.isclose(max(rates), 1e-3, rel_tol=1e-6) and math.isclose(rates[-1], 5e-5, rel_tol=0.01)
+    assert all(math.isclose(norm, 1.0, rel_tol=1e-3) for norm in norms)
 
 
 def test_finetuning_of_nothing_is_refused():
