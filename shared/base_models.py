@@ -64,21 +64,20 @@ def load_base(source: ModelSource) -> tuple[Any, Any]:
     Raises RuntimeError or MemoryError before loading, ConnectionError where the weights cannot be had.
     """
     check_memory(source)
-    files = {"gguf_file": source.gguf_file} if source.gguf_file else {}
-    quantization = transformers.BitsAndBytesConfig(load_in_8bit=True)
-    eight_bit = {"quantization_config": quantization} if source.eight_bit else {}
+    files, storage = {"gguf_file": source.gguf_file} if source.gguf_file else {}, {}
+    if source.eight_bit:
+        storage = {"quantization_config": transformers.BitsAndBytesConfig(load_in_8bit=True)}
+    elif source.gguf_file:  # expand the packed numbers, so that the model can be trained
+        storage = {"quantization_config": transformers.GgufConfig(dequantize=True)}
     dtype = torch.float16 if source.device == "cuda" else torch.float32
     place = {"": 0 if source.device == "cuda" else "cpu"}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source.place, **files)
         model = transformers.AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, device_map=place,
-                                                                  **files, **eight_bit)
+                                                                  **files, **storage)
     except OSError as error:
         raise ConnectionError(f"{source.place} is neither a folder with a model nor reachable on the hub ({error}): "
                               "connect to the internet once, or choose tiny-gptj") from error
-    if source.gguf_file:  # plain numbers now, but marked as quantized, which Trainer refuses
-        model.hf_quantizer = None
-        del model.config.quantization_config
     vocabulary = tokenizer.get_vocab()
     tokenizer.pad_token = next(t for t in PAD_TOKENS if t in vocabulary and t != tokenizer.eos_token)
     model.generation_config.pad_token_id = tokenizer.pad_token_id

@@ -131,6 +131,10 @@ class LiveLab:
 
     def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
         self.draw, self.controls = draw, controls
+        label_width = f"{0.6 * max(len(control.description) for control in controls.values()):.0f}em"
+        for control in controls.values():
+            if not isinstance(control, W.Checkbox):
+                control.style.description_width = label_width  # sliders begin at one line
         self.parts: list[W.Widget] = []
         for result in self.steps():
             self.show(result)

@@ -1,0 +1,158 @@
+"""Evaluation: intervals that keep their promise, the loss of answers alone, judges asked in both orders, responses."""
+
+import json
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.evaluation import (
+    answer_loss,
+    compare_pairwise,
+    exact_judge,
+    load_responses,
+    model_judge,
+    save_responses,
+    wilson_interval,
+)
+from shared.gpt import GPTConfig, GPTModel
+
+RECORD = {"instruction": "Add 2 and 3.", "input": "", "output": "5"}
+
+
+@given(answers=st.integers(1, 500), share=st.floats(0, 1), confidence=st.floats(0.5, 0.99))
+def test_the_interval_solves_wilsons_equation(answers, share, confidence):
+    from statistics import NormalDist
+
+    right = round(share * answers)
+    low, high = wilson_interval(right, answers, confidence)
+    assert 0 <= low <= right / answers + 1e-12 and right / answers - 1e-12 <= high <= 1
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    for bound in (low, high):
+        assert abs(right / answers - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / answers), abs=1e-6)
+
+
+@given(answers=st.integers(1, 300), right=st.integers(0, 300))
+def test_right_and_wrong_are_mirror_images_and_more_confidence_is_wider(answers, right):
+    right = min(right, answers)
+    low, high = wilson_interval(right, answers)
+    other = wilson_interval(answers - right, answers)
+    assert other == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    wider = wilson_interval(right, answers, 0.99)
+    assert wider[0] <= low + 1e-12 and wider[1] >= high - 1e-12
+
+
+def test_a_known_interval():
+    # 10 of 20 at 95%: Newcombe 1998, and statsmodels' proportion_confint(method="wilson")
+    assert wilson_interval(10, 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_promises():
+    generator = torch.Generator().manual_seed(0)
+    for p in (0.05, 0.3, 0.9):
+        seen = (torch.rand(4000, 40, generator=generator) < p).sum(dim=1).tolist()
+        held = sum(low <= p <= high for low, high in (wilson_interval(right, 40) for right in seen)) / 4000
+        assert 0.92 < held < 0.99
+
+
+@pytest.mark.parametrize("right, answers, confidence", [(-1, 5, .95), (6, 5, .95), (0, 0, .95), (1, 2, 1.0), (1, 2, 0)])
+def test_an_impossible_score_is_refused(right, answers, confidence):
+    with pytest.raises(ValueError, match=f"right={right}.*answers={answers}.*confidence={confidence}"):
+        wilson_interval(right, answers, confidence)
+
+
+def tiny_model():
+    torch.manual_seed(0)
+    return GPTModel(GPTConfig(vocab_size=20, context_length=8, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.5))
+
+
+def batch(rows, seed):
+    generator = torch.Generator().manual_seed(seed)
+    inputs, targets = (torch.randint(0, 20, (rows, 6), generator=generator) for _ in range(2))
+    targets[:, :3] = -100
+    return inputs, targets
+
+
+def test_the_answer_loss_weighs_tokens_not_batches():
+    model, batches = tiny_model(), [batch(1, 1), batch(4, 2)]
+    inputs, targets = (torch.cat(parts) for parts in zip(*batches))
+    with torch.no_grad():
+        expected = F.cross_entropy(model.eval()(inputs).flatten(0, 1), targets.flatten()).item()
+    model.train()
+    assert answer_loss(model, batches) == pytest.approx(expected, abs=1e-5)
+    assert model.training, "the mode should be as before"
+
+
+def test_masked_tokens_do_not_count_in_the_answer_loss():
+    model, (inputs, targets) = tiny_model(), batch(2, 3)
+    other = targets.clone()
+    other[:, 3:] = -100
+    other[:, 5] = targets[:, 5]
+    assert answer_loss(model, [(inputs, targets)]) != pytest.approx(answer_loss(model, [(inputs, other)]), abs=1e-3)
+    with pytest.raises(ValueError, match="no target counts"):
+        answer_loss(model, [(inputs, torch.full_like(targets, -100))])
+    with pytest.raises(ValueError, match="no target counts"):
+        answer_loss(model, [])
+
+
+def test_the_exact_judge():
+    assert exact_judge(RECORD, "5", "6") == "first"
+    assert exact_judge(RECORD, "6", " 5\n") == "second"
+    assert exact_judge(RECORD, "5", "5") == exact_judge(RECORD, "4", "6") == "tie"
+
+
+def test_pairs_are_counted_for_the_right_model():
+    records = [RECORD] * 4
+    assert compare_pairwise(exact_judge, records, ["5", "5", "1", "2"], ["5", "1", "5", "2"]) == {
+        "a": 1, "b": 1, "tie": 2, "unsure": 0}
+
+
+@pytest.mark.parametrize("verdict, name", [("first", "unsure"), ("second", "unsure"), ("tie", "tie")])
+def test_a_judge_that_looks_at_places_only_decides_nothing(verdict, name):
+    counts = compare_pairwise(lambda *_: verdict, [RECORD] * 3, ["5"] * 3, ["6"] * 3)
+    assert counts[name] == 3 and sum(counts.values()) == 3
+
+
+def test_bad_judgements_and_lengths_are_refused():
+    with pytest.raises(ValueError, match="the judge said.*better"):
+        compare_pairwise(lambda *_: "better", [RECORD], ["5"], ["6"])
+    with pytest.raises(ValueError):
+        compare_pairwise(exact_judge, [RECORD], ["5", "5"], ["6"])
+
+
+@pytest.mark.parametrize("reply, verdict", [
+    ("first", "first"), ("  Second.\n", "second"), ("It is a TIE", "tie"), ("The first, not the second", "first"),
+    ("", "tie"), ("firsthand", "tie"), ("no idea", "tie"),
+])
+def test_the_reply_of_a_model_is_read(reply, verdict):
+    asked = []
+
+    def ask(text):
+        asked.append(text)
+        return reply
+
+    assert model_judge(ask)(RECORD, "five {or} so", "6") == verdict
+    assert "Add 2 and 3." in asked[0] and "five {or} so" in asked[0] and asked[0].endswith("Verdict:")
+
+
+def test_responses_travel_with_what_made_them(tmp_path):
+    path, records = tmp_path / "r.json", [RECORD, {**RECORD, "output": "Äpfel"}]
+    save_responses(path, records, ["5", "Apfel ß"], {"model": "m", "seed": 1})
+    found_records, found_responses, made_by = load_responses(path)
+    assert found_records == records and found_responses == ["5", "Apfel ß"]
+    assert made_by["model"] == "m" and made_by["seed"] == 1 and made_by["torch"] == torch.__version__
+    assert "Äpfel" in path.read_text(encoding="utf-8")
+
+
+def test_responses_without_their_making_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="made_by is empty"):
+        save_responses(tmp_path / "r.json", [RECORD], ["5"], {})
+    with pytest.raises(ValueError):
+        save_responses(tmp_path / "r.json", [RECORD], ["5", "6"], {"model": "m"})
+    for content in ([RECORD], {"records": []}):
+        (tmp_path / "other.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(ValueError, match="not written by save_responses"):
+            load_responses(tmp_path / "other.json")
