@@ -150,7 +150,7 @@ def judge_largest_batch(answer: Callable) -> str | None:
         if found == right:
             continue
         if right == 0:
-            return f"with {fixed} GB fixed, {each} GB a sequence and {memory} GB not even one fits: that is 0, not {found}"
+            return f"{fixed} GB fixed and {each} GB a sequence do not fit into {memory} GB: that is 0, not {found}"
         if found and fixed + found * each > memory:
             return f"{found} sequences take {fixed + found * each:.1f} GB, but the device has {memory}"
         if found == int((memory - fixed) / each):
