@@ -75,6 +75,7 @@ def run(path: Path) -> None:
     """Run a notebook in a fresh kernel and save it: counts 1..n, no widget state, nothing that names this machine."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=SECONDS_A_CELL, store_widget_state=False, record_timing=False,
+                            coalesce_streams=True,  # text that comes in pieces is saved as one
                             resources={"metadata": {"path": str(path.parent)}})
     # nbval does not route Output widgets; neither do we, so that what a lab draws stays in its cell
     client.comm_open_handlers.clear()

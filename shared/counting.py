@@ -32,7 +32,7 @@ def training_bytes(cfg: GPTConfig, B: int, T: int) -> dict[str, int]:
 
 
 def flops_per_token(cfg: GPTConfig, T: int) -> int:
-    """Floating-point operations of a forward pass over T tokens, for each token; a backward pass takes twice as many."""
+    """Floating-point operations of a forward pass over T tokens, for each token; backward takes twice as many."""
     D = cfg.emb_dim
     weights = cfg.n_layers * 12 * D * D + D * cfg.vocab_size  # all matrices that a token is multiplied with
     return 2 * (weights + cfg.n_layers * 2 * T * D)

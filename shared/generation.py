@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 def text_to_token_ids(text: str, tokenizer: Any, allowed_special: Set[str] = frozenset({"<|endoftext|>"})) -> Tensor:
     """Token ids of a text as a batch of one: (1, T)."""
-    return torch.tensor(tokenizer.encode(text, allowed_special=set(allowed_special))).unsqueeze(0)  # (1, T)
+    ids = tokenizer.encode(text, allowed_special=set(allowed_special))
+    return torch.tensor(ids, dtype=torch.long).unsqueeze(0)  # (1, T)
 
 
 def token_ids_to_text(token_ids: Tensor, tokenizer: Any) -> str:
@@ -21,7 +22,9 @@ def generate_text_simple(model: nn.Module, idx: Tensor, max_new_tokens: int, con
     """Append the most likely next token, again and again: (B, T) -> (B, T + max_new_tokens).
 
     Reads the last `context_size` tokens afresh for each new one. The model should be in evaluation mode.
+    Raises ValueError for an empty prompt, an id outside the vocabulary or a negative count.
     """
+    check_prompt(model, idx, max_new_tokens, context_size)
     for _ in range(max_new_tokens):
         with torch.no_grad():
             logits = model(idx[:, -context_size:])  # (B, T, V)
@@ -63,7 +66,7 @@ def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_si
     A row that has produced `eos_id` goes on with `eos_id`; the stream ends when all rows have.
     Raises ValueError for an empty prompt, an id outside the vocabulary or a negative count.
     """
-    check_prompt(model, idx, max_new_tokens)
+    check_prompt(model, idx, max_new_tokens, context_size)
     ended = torch.zeros(idx.size(0), 1, dtype=torch.bool, device=idx.device)  # (B, 1)
     caches, unread = None, idx[:, -context_size:]  # (B, T)
     for _ in range(max_new_tokens):
@@ -82,9 +85,9 @@ def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_si
         yield unread
 
 
-def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int) -> None:
-    """Raise ValueError for a prompt, (B, T), from which nothing can be generated."""
-    vocab_size = model.tok_emb.num_embeddings
+def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> None:
+    """Raise ValueError for a prompt, (B, T), or numbers from which nothing can be generated."""
+    vocab_size, context_length = model.tok_emb.num_embeddings, model.pos_emb.num_embeddings
     if idx.dim() != 2 or idx.numel() == 0:
         raise ValueError(f"the prompt has shape {tuple(idx.shape)}: it must be (B, T) with at least one token each")
     if idx.min() < 0 or idx.max() >= vocab_size:
@@ -92,6 +95,9 @@ def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int) -> None:
                          f"0 to {vocab_size - 1}: was it encoded with another tokenizer?")
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens={max_new_tokens} must not be negative")
+    if not 1 <= context_size <= context_length:
+        raise ValueError(f"context_size={context_size} must be at least 1 and at most the model's "
+                         f"context_length={context_length}")
 
 
 def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None = None,

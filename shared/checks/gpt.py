@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
+from shared.generation import generate_text_simple, stream_tokens
 from shared.gpt import GPTConfig, GPTModel
 
 BLOCK, MODEL = "03_gpt/01_transformer_block", "03_gpt/02_gpt_model"
@@ -86,7 +87,7 @@ def judge_logits_shape(answer: Any) -> str | None:
     if len(answer) != 3:
         return f"logits have three dimensions, batch, tokens and vocabulary, not {len(answer)}"
     return {
-        (3, 20, 64): "64 is the width inside the model; the head turns it into one score for each token of the vocabulary",
+        (3, 20, 64): "64 is the width inside the model; the head turns it into one score for each token it knows",
         (3, 128, 1000): "the model does not fill the context up: as many positions come out as tokens went in",
         (20, 3, 1000): "the batch comes first, then the tokens",
     }.get(answer, "the order is batch, tokens, vocabulary")
@@ -182,6 +183,69 @@ def judge_swiglu(answer: Callable[[int], int]) -> str | None:
     return None
 
 
+def judge_cache_bytes(answer: Any) -> str | None:
+    right = 2 * 48 * 1600 * 1024 * 4
+    return compare_number(answer, right, {
+        right // 2: "both keys and values are kept",
+        right // 4: "these are numbers; a float32 takes 4 bytes",
+        right // 48: "this is one layer; each of the 48 has a cache of its own",
+        right * 25: "the 25 heads share the width of 1600; they do not multiply it",
+        right // 1024: "this is one token; the text has 1024",
+    })
+
+
+def judge_token_passes(answer: Any) -> str | None:
+    without, cached = answer
+    if (without, cached) == (85, 13):
+        return None
+    if (without, cached) == (13, 85):
+        return "the order is: without a cache, with a cache"
+    if without != 85:
+        return {
+            99: "you counted one step too many: the first reads 4 tokens, the tenth reads 13",
+            95: "the first step reads 4 tokens, before anything was written, and the tenth reads 13",
+            140: "the text grows: the first step reads 4 tokens, the tenth 13",
+            40: "without a cache each step reads the new tokens too, not only the prompt",
+        }.get(without, f"without a cache it is not {without}: add what each of the ten steps reads")
+    return {
+        14: "the last token is written but never read",
+        10: "the prompt must be read too, once",
+        9: "the prompt must be read too, once",
+    }.get(cached, f"with a cache it is not {cached}: each token is read once, but for the last")
+
+
+def judge_own_generate(answer: Callable[[GPTModel, Tensor, int, int, int], Tensor]) -> str | None:
+    generator = torch.Generator().manual_seed(5)
+    for seed, length in ((0, 3), (1, 3), (2, 12), (3, 12)):
+        torch.manual_seed(seed)
+        model = GPTModel(GPTConfig(vocab_size=23, context_length=8, emb_dim=16, n_heads=2, n_layers=1)).eval()
+        idx = torch.randint(23, (1, length), generator=generator)  # (1, T)
+        plain = generate_text_simple(model, idx, 12, 8)  # (1, T + 12)
+        for eos_id in (plain[0, length + 4].item(), plain[0, length].item(), 999):
+            right = torch.cat([idx, *stream_tokens(model, idx, 12, 8, eos_id=eos_id)], dim=1)
+            out = answer(model, idx, 12, 8, eos_id)
+            if not isinstance(out, Tensor) or out.dim() != 2 or out.shape[0] != 1:
+                return "return the ids as a tensor of shape (1, T)"
+            if not torch.equal(out, right):
+                return explain_generated(idx, out, right, plain, eos_id)
+    return None
+
+
+def explain_generated(idx: Tensor, out: Tensor, right: Tensor, plain: Tensor, eos_id: int) -> str:
+    """What a generated text, (1, T), has that the right one has not."""
+    if torch.equal(out, plain):
+        return "your function does not stop when the model writes eos_id"
+    if out.size(1) == right.size(1) + 1 and torch.equal(out[:, :-1], right) and out[0, -1] == eos_id:
+        return "the text ends with eos_id: stop before it is appended"
+    if torch.equal(out, right[:, idx.size(1):]):
+        return "the prompt is missing: return it together with what was written"
+    if out.size(1) == right.size(1) - 1:
+        return "your function writes one token too few"
+    if idx.size(1) > 8:
+        return "a prompt longer than the context goes wrong: read the last context_size tokens, idx[:, -context_size:]"
+    return "the tokens differ from greedy ones: take the argmax of the logits at the last position"
+
+
 EXERCISES = {
     "normalised_row": Exercise(BLOCK, judge_row, (
         "the mean is 4; write down the four distances from it",
@@ -200,4 +264,9 @@ EXERCISES = {
         "attention: four matrices of D x D, each with a bias of D", "the sum is 12 D**2 + 13 D")),
     "xl_training_bytes": Exercise(COUNTING, judge_xl_bytes, ("4 + 4 + 8 bytes a parameter",)),
     "swiglu_width": Exercise(COUNTING, judge_swiglu, ("solve 3 * D * h = 8 * D * D for h",)),
+    "cache_bytes": Exercise(GENERATING, judge_cache_bytes, ("2 x layers x width x tokens x bytes a number",)),
+    "token_passes": Exercise(GENERATING, judge_token_passes, (
+        "without a cache the steps read 4, 5, ... tokens: ten steps in all",)),
+    "own_generate": Exercise(GENERATING, judge_own_generate, (
+        "start from generate_text_simple; look at the new token before torch.cat",)),
 }

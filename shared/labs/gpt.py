@@ -47,7 +47,9 @@ def draw_gradients(depth: int, width: int, activation: str, shortcuts: bool, nor
 PRICES = {2019: ("V100", 125, 3.06), 2022: ("A100", 312, 4.10), 2024: ("H100", 989, 3.50)}
 UTILISATION, GPUS = 0.4, 8
 # bytes a parameter: to run; to train: weights, gradients, AdamW (0: cannot be trained); a number among the activations
-PRECISIONS = {"float32": (4, (4, 4, 8), 4), "bfloat16, mixed": (2, (4, 4, 8), 2), "int8, to run only": (1, (0, 0, 0), 0)}
+PRECISIONS = {
+    "float32": (4, (4, 4, 8), 4), "bfloat16, mixed": (2, (4, 4, 8), 2), "int8, to run only": (1, (0, 0, 0), 0),
+}
 
 
 def gpu_hours(cfg: GPTConfig, billion_tokens: float, year: int) -> float:
