@@ -95,10 +95,10 @@ def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
     Raises ValueError if the file does not fit the configuration.
     """
     model, weights = GPTModel(cfg), gpt2_weights(load_file(path), cfg.n_layers)
-    for name, weight in model.state_dict().items():
-        if name not in weights or weights[name].shape != weight.shape:
-            there = tuple(weights[name].shape) if name in weights else "no such weight"
-            raise ValueError(f"{name} has the shape {tuple(weight.shape)} in the model, but in the file {path.name} "
-                             f"there is {there}: build the model with the file's configuration")
+    here, there = ({name: tuple(w.shape) for name, w in part.items()} for part in (model.state_dict(), weights))
+    for name in here | there:
+        if here.get(name) != there.get(name):
+            raise ValueError(f"{name} has the shape {here.get(name)} in the model, {there.get(name)} in {path.name} "
+                             "(None: it has no such weight): build the model with the file's configuration")
     model.load_state_dict(weights)
     return model.eval()
