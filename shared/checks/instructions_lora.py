@@ -52,7 +52,7 @@ def judge_lora_forward(answer: Any) -> str | None:
     if not callable(answer):
         return f"give the function itself, this is a {type(answer).__name__}"
     generator = torch.Generator().manual_seed(7)
-    for d_in, d_out, rank, alpha in ((4, 4, 2, 2.0), (3, 5, 2, 8.0), (6, 2, 1, 3.0)):
+    for d_in, d_out, rank, alpha in ((3, 5, 2, 8.0), (6, 2, 1, 3.0), (4, 4, 2, 2.0)):
         x, W, A, B = (torch.randn(shape, generator=generator) for shape in (
             (2, 3, d_in), (d_out, d_in), (rank, d_in), (d_out, rank)))
         found, plain, change = answer(x, W, A, B, alpha), x @ W.T, x @ A.T @ B.T
@@ -107,9 +107,8 @@ def judge_lora_schedule(answer: Any) -> str | None:
 
 
 judge_adapter_size = number_judge(28 * 4 * 16 * (4096 + 4096), {
-    28 * 2 * 16 * (4096 + 4096): "that is two matrices a layer; here are four",
-    28 * 4 * 16 * 4096: "each adapter has two matrices: A, (16, 4096), and B, (4096, 16)",
-    28 * 4 * 8 * (4096 + 4096): "that is rank 8; here it is 16",
+    28 * 4 * 16 * 4096: "that is half of it: four projections a layer, each with A, (16, 4096), and B, (4096, 16)",
+    28 * 2 * 8 * (4096 + 4096): "that is rank 8 on two projections; here it is rank 16 on four",
     4 * 16 * (4096 + 4096): "that is one layer; there are 28",
     28 * 4 * 4096 * 4096: "these are the frozen matrices themselves",
 }, "layers, times matrices in a layer, times rank, times the sum of both sides")
