@@ -83,7 +83,10 @@ class Lab:
 
     @staticmethod
     def show_part(part: Any) -> W.Widget:
-        return W.Image(value=png_bytes(part), format="png") if isinstance(part, Figure) else W.HTML(part)
+        if not isinstance(part, Figure):
+            return W.HTML(part)
+        at_its_size = W.Layout(align_self="flex-start", max_width="100%")  # a box would stretch it until it blurs
+        return W.Image(value=png_bytes(part), format="png", layout=at_its_size)
 
     def redraw(self) -> None:
         """Draw again for the values that the controls have now."""

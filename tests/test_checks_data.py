@@ -148,6 +148,14 @@ def test_nonsense_never_raises(name, answer):
     assert verdict(f"data/{name}", answer).startswith("not yet: ")
 
 
+@pytest.mark.parametrize("name", [name for name, answer in RIGHT.items() if callable(answer)])
+def test_a_stub_is_not_an_attempt(name):
+    def stub(*arguments):
+        raise NotImplementedError
+
+    assert verdict(f"data/{name}", stub) == "not attempted yet"
+
+
 def test_answers_may_not_spoil_the_examples_by_changing_them():
     def greedy(pieces, specials):
         found = vocab(pieces, specials)

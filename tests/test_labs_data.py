@@ -194,7 +194,7 @@ def test_a_sentence_of_the_wrong_length(text):
 
 
 @pytest.mark.parametrize("name", ["vocabulary", "merges"])
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\x00b", "\ud800 x", "👩‍👩‍👧‍👦", "<|endoftext|>", "&a;"])
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\x00b", "\ud800 x", "👩‍👩‍👧", "<|endoftext|>", "&a;"])
 def test_strange_text_is_drawn(name, text):
     draw, values = LABS[name]
     page, figure = draw(**{**values, "text": text})

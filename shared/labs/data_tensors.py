@@ -52,8 +52,8 @@ def window_grid(length: int, context: int, stride: int, batch_size: int, windows
 
 def window_figure(grid: list[list[int]]) -> Figure:
     figure, ax = plt.subplots(figsize=(7.5, 1.2 + 0.16 * min(len(grid), 25)))
-    colours = ListedColormap(["white", PALE[0], "#8fbcdc", ORANGE, "#bbbbbb"])
-    ax.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#dddddd", linewidth=0.4)
+    colours = ListedColormap(["white", "#a8d0e8", "#4a98c8", ORANGE, "#bbbbbb"])
+    ax.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#e8e8e8", linewidth=0.3)
     ax.invert_yaxis()
     ax.set(xlabel="token", ylabel="window")
     for axis, count in ((ax.xaxis, len(grid[0])), (ax.yaxis, len(grid))):
