@@ -302,13 +302,16 @@ class Run:
         def stop(*_: Any) -> None:
             self.stopping = True  # after this step, by all processes together
 
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, stop)
+        before = {name: signal.signal(name, stop) for name in (signal.SIGTERM, signal.SIGINT)}
         args = self.args
-        train_model(self.model, self.train_loader, self.val_loader, self.optimizer, self.place.device, args.epochs,
-                    args.eval_every, max(1, args.eval_sequences // args.batch_size), None, None,
-                    accumulation_steps=self.accumulation_steps, state=self.state, after_step=self.after_step,
-                    progress=self.place.rank == 0)
+        try:
+            train_model(self.model, self.train_loader, self.val_loader, self.optimizer, self.place.device, args.epochs,
+                        args.eval_every, max(1, args.eval_sequences // args.batch_size), None, None,
+                        accumulation_steps=self.accumulation_steps, state=self.state, after_step=self.after_step,
+                        progress=self.place.rank == 0)
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
         if args.start_context:
             generate_and_print_sample(self.plain, get_tokenizer(), self.place.device, args.start_context)
 
