@@ -1,11 +1,13 @@
 """For whoever changes a lesson: `python -m shared.authoring copy` and `python -m shared.authoring run NOTEBOOK ...`.
 
 `copy` carries the tagged cells of all notebooks into shared/; `run` runs notebooks top to bottom and saves their
-outputs as `pytest --nbval` will see them. Without names, `run` takes every notebook.
+outputs as `pytest --nbval` will see them. Without names, `run` takes every notebook. `picture` takes README's picture
+out of the headline run's notebook.
 """
 
 import argparse
 import ast
+import base64
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
+PICTURE = ROOT / ".github" / "loss.png"
 SECONDS_A_CELL = 3600
 
 
@@ -87,13 +90,23 @@ def run(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
+def readme_picture() -> bytes:
+    """The loss plot of the saved headline run, as PNG."""
+    notebook = nbformat.read(ROOT / "04_pretraining" / "03_pretraining_162m.ipynb", as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.source.startswith("epochs_seen = "))
+    return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["copy", "run"])
+    parser.add_argument("command", choices=["copy", "run", "picture"])
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "copy":
         print("\n".join(copy()) or "shared/ is up to date")
+        return
+    if arguments.command == "picture":
+        PICTURE.write_bytes(readme_picture())
         return
     for path in arguments.notebooks or notebook_paths():
         print(path, file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shared.authoring import ROOT, definitions, notebook_paths, tagged_definitions
+from shared.authoring import PICTURE, ROOT, definitions, notebook_paths, readme_picture, tagged_definitions
 
 NOTEBOOKS = notebook_paths()
 TAUGHT = sorted({module for _, module, _, _ in tagged_definitions()})
@@ -214,6 +214,10 @@ def test_links_and_pictures(path):
 
 def test_links_of_the_readme():
     check_links((ROOT / "README.md").read_text(encoding="utf-8"), ROOT)
+
+
+def test_the_picture_of_the_readme_is_the_headline_run():
+    assert PICTURE.read_bytes() == readme_picture(), "run `python -m shared.authoring picture`"
 
 
 def check_links(text: str, folder: Path) -> None:
