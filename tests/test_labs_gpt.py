@@ -1,0 +1,87 @@
+"""The pictures of chapter 3's labs show what they claim, and answer fast."""
+
+import time
+
+import matplotlib.pyplot as plt
+import pytest
+
+from shared.counting import count_parameters
+from shared.gpt import GPT_CONFIG_124M, GPTConfig
+from shared.labs.gpt import (
+    ACTIVATIONS,
+    PRECISIONS,
+    PRICES,
+    draw_calculator,
+    draw_gradients,
+    gpu_hours,
+    layer_gradients,
+    memory_bars,
+)
+from shared.widgets import png_bytes
+
+SMALL = {"layers": 12, "heads": 12, "head_width": 64, "context": 1024, "vocabulary": 50257, "tied": True,
+         "precision": "float32", "batch": 4, "tokens": 10.0, "year": 2024, "cpu": 100}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_shortcuts_and_norms_keep_the_gradient_at_any_depth():
+    for depth in (2, 20, 60):
+        sizes = layer_gradients(depth, 32, "GELU", shortcuts=True, norm=True)
+        assert len(sizes) == depth and 0.1 < sizes[0] / sizes[-1] < 10
+    sizes = layer_gradients(20, 32, "GELU", shortcuts=False, norm=False)
+    assert sizes[0] < 1e-6 * sizes[-1]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("switches", [(True, True), (True, False), (False, True), (False, False)])
+def test_gradients_are_drawn_for_every_setting(activation, switches):
+    figure = draw_gradients(60, 4, activation, *switches)
+    assert len(figure.axes[0].patches) == 60
+
+
+def test_the_calculator_shows_the_count():
+    figure, table = draw_calculator(**SMALL)
+    assert "124,412,160 parameters" in figure.axes[0].get_title()
+    assert "years" in table and "dollars" in table
+
+
+def test_bars_add_up_to_bytes_a_parameter():
+    n = sum(count_parameters(GPT_CONFIG_124M).values()) / 1e9
+    for precision, run, train in (("float32", 4, 16), ("bfloat16, mixed", 2, 16), ("int8, to run only", 1, 0)):
+        bars = memory_bars(GPT_CONFIG_124M, precision, 2)
+        assert sum(b[0] for b in bars.values()) == pytest.approx(n * run)
+        assert sum(b[1] for name, b in bars.items() if name != "activations") == pytest.approx(n * train)
+    assert memory_bars(GPT_CONFIG_124M, "float32", 4)["activations"][1] == pytest.approx(
+        2 * memory_bars(GPT_CONFIG_124M, "float32", 2)["activations"][1])
+
+
+def test_the_estimate_is_near_a_documented_run():
+    """GPT-2 XL on 33.6 billion tokens: 24 hours, 672 dollars on 8 H100 in 2024 (llm.c, discussion 677)."""
+    hours = gpu_hours(GPTConfig(50257, 1024, 1600, 25, 48, tie_weights=True), 33.6, 2024)
+    assert 24 / 1.5 < hours < 24 * 1.5
+    assert 672 / 1.5 < hours * 8 * PRICES[2024][2] < 672 * 1.5
+
+
+@pytest.mark.parametrize("change", [
+    {"layers": 96}, {"layers": 1, "heads": 1, "head_width": 8}, {"heads": 96, "head_width": 256, "context": 8192},
+    {"vocabulary": 257}, *({"precision": p} for p in PRECISIONS), *({"year": y} for y in PRICES), {"tied": False}])
+def test_every_setting_of_the_calculator_draws(change):
+    figure, table = draw_calculator(**SMALL | change)
+    assert len(figure.axes) == 2 and table.startswith("<table>")
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: draw_calculator(**SMALL)[0], lambda: draw_gradients(60, 128, "GELU", True, True)])
+def test_a_callback_answers_in_time(draw):
+    def seconds() -> float:
+        start = time.process_time()
+        png_bytes(draw())
+        return time.process_time() - start
+
+    seconds()
+    assert min(seconds() for _ in range(5)) < 0.2
