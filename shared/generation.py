@@ -109,7 +109,8 @@ def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None
     if temperature <= 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
         raise ValueError(f"temperature={temperature} must be above 0, top_k={top_k} at least 1, "
                          f"top_p={top_p} above 0 and at most 1")
-    logits = logits / temperature
+    # less the largest: the same probabilities, but a tiny temperature cannot overflow
+    logits = (logits - logits.max(dim=-1, keepdim=True).values) / temperature
     if top_k is not None:
         kth = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]  # (B, 1)
         logits = logits.masked_fill(logits < kth, -torch.inf)

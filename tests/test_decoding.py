@@ -72,8 +72,13 @@ def test_temperature_zero_is_greedy(model):
     idx = torch.tensor([[3, 1], [4, 7]])
     out = generate(model, idx, 12, 8)
     assert torch.equal(out, generate_text_simple(model, idx, 12, 8))
-    for settings in ({"top_k": 1}, {"top_p": 1e-9}):
-        assert torch.equal(generate(model, idx, 12, 8, temperature=1.5, **settings), out)
+    for cut in ({"top_k": 1}, {"top_p": 1e-9}):
+        assert torch.equal(generate(model, idx, 12, 8, temperature=1.5, **cut), out)
+
+
+def test_a_tiny_temperature_does_not_overflow():
+    probs = next_token_probs(random_logits(1), temperature=1e-30)
+    torch.testing.assert_close(probs, torch.nn.functional.one_hot(random_logits(1).argmax(-1), 12).float())
 
 
 def test_a_seed_repeats_a_text_and_another_does_not(model):

@@ -193,17 +193,17 @@ def judge_entropy(answer: Callable) -> str | None:
 
 def judge_min_p(answer: Callable) -> str | None:
     probs = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.28, 0.26, 0.24, 0.22]])  # (B, V)
-    mine = answer(probs, 0.4)
+    mine = answer(probs, 0.5)
     if mine.shape != probs.shape:
         return f"the result must have the shape of the probabilities, {tuple(probs.shape)}"
     kept = (mine > 0).tolist()
-    if kept == (probs >= 0.4).tolist():
+    if kept == (probs >= 0.5).tolist():
         return "the bound is min_p times the largest probability of the row, not min_p itself"
-    if kept[1] == (probs[1] >= 0.4 * probs.max()).tolist() != [True] * 4:
+    if kept[1] == (probs[1] >= 0.5 * probs.max()).tolist():
         return "each row has its own favourite: take the maximum over the last dimension"
     if not torch.allclose(mine.sum(-1), torch.ones(2)):
         return "the rows must sum to 1 again: divide by what is left"
-    expected = probs.masked_fill(probs < 0.4 * probs.max(-1, keepdim=True).values, 0)
+    expected = probs.masked_fill(probs < 0.5 * probs.max(-1, keepdim=True).values, 0)
     right = torch.allclose(mine, expected / expected.sum(-1, keepdim=True))
     return None if right else "keep what is at least min_p times the row's maximum, drop the rest, divide by the sum"
 
@@ -213,13 +213,14 @@ EXERCISES: dict[str, Exercise] = {
     "cross_entropy": Exercise("04_pretraining/01_loss", judge_cross_entropy,
                               ("log p = logit - logsumexp(logits)", "gather picks the target's entry")),
     "bits_per_character": Exercise("04_pretraining/01_loss", judge_bits, ("first all bits of the text",)),
-    "tokens_seen": Exercise("04_pretraining/02_training_loop", judge_tokens_seen),
+    "tokens_seen": Exercise("04_pretraining/02_training_loop", judge_tokens_seen, ("90 steps of 512 tokens each",)),
     "gradient_step": Exercise("04_pretraining/02_training_loop", judge_gradient_step, ("use torch.no_grad()",)),
     "momentum": Exercise("04_pretraining/02_training_loop", judge_momentum, ("start with a velocity of 0",)),
-    "training_memory": Exercise("04_pretraining/03_pretraining_162m", judge_training_memory),
+    "training_memory": Exercise("04_pretraining/03_pretraining_162m", judge_training_memory,
+                                ("weights, gradients, two means: 16 bytes a parameter",)),
     "evaluations": Exercise("04_pretraining/03_pretraining_162m", judge_evaluations, ("len(range(0, 90, 5))",)),
     "stop_at": Exercise("04_pretraining/03_pretraining_162m", judge_stop_at, ("remember where the best loss stood",)),
-    "odds": Exercise("04_pretraining/04_decoding", judge_odds),
+    "odds": Exercise("04_pretraining/04_decoding", judge_odds, ("solve exp(1 / temperature) = 10",)),
     "entropy": Exercise("04_pretraining/04_decoding", judge_entropy, ("torch.xlogy(p, p)",)),
     "min_p": Exercise("04_pretraining/04_decoding", judge_min_p, ("max(dim=-1, keepdim=True).values",)),
 }

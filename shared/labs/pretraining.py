@@ -35,14 +35,14 @@ def draw_loss(rock: float, sea: float, ship: float, target: str) -> Figure:
     loss = -math.log(max(probs[index].item(), 1e-12))
 
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 2.8))
-    left.bar_label(left.bar(WORDS, probs, color=colours), fmt="%.3f")
+    left.bar_label(left.bar(WORDS, probs.tolist(), color=colours), fmt="%.3f")
     left.set(ylim=(0, 1.1), ylabel="probability", title="what the model says")
     axis = torch.linspace(0.0025, 1, 400)
     middle.plot(axis, -axis.log(), color=BLUE)
-    middle.plot(probs[index], loss, "o", color=ORANGE)
+    middle.plot(probs[index].item(), loss, "o", color=ORANGE)
     middle.set(xlim=(-0.03, 1.03), ylim=(-0.3, max(6.2, loss * 1.1)), xlabel=f"probability of {target!r}",
                ylabel="loss (nats)", title=f"loss {loss:.3f}")
-    right.bar_label(right.bar(WORDS, gradient, color=colours), fmt="%+.3f")
+    right.bar_label(right.bar(WORDS, gradient.tolist(), color=colours), fmt="%+.3f")
     right.axhline(0, color="black", linewidth=0.8)
     right.set(ylim=(-1.2, 1.2), ylabel="gradient (nats a logit)", title="probability minus truth")
     figure.tight_layout()
@@ -216,10 +216,11 @@ class TrainingRoom:
         """End the run after the step at hand; its curve stays."""
         self.stopping.set()
 
-    def wait(self, seconds: float | None = None) -> Run:
-        """Wait until the run has ended, at most that long; return it."""
-        self.thread.join(seconds)
-        return self.runs[-1]
+    def wait(self, seconds: float | None = None) -> Run | None:
+        """Wait until the run at hand, if any, has ended, at most that long; return the last run."""
+        if self.thread.is_alive():
+            self.thread.join(seconds)
+        return self.runs[-1] if self.runs else None
 
     def work(self) -> None:
         """The thread: train, and show it. An error is shown, too."""
@@ -289,8 +290,8 @@ def draw_next_token(plain: Tensor, probs: Tensor, tokenizer: Any, shown: int = 1
     top = plain.topk(shown).indices.tolist()
     names = [repr(tokenizer.decode([token]))[1:-1] for token in top]
     figure, ax = plt.subplots(figsize=(9, 2.6))
-    ax.bar(range(shown), probs[top], color=BLUE, label="used for drawing")
-    ax.bar(range(shown), plain[top], fill=False, edgecolor=BLACK, label="the model's own (temperature 1)")
+    ax.bar(range(shown), probs[top].tolist(), color=BLUE, label="used for drawing")
+    ax.bar(range(shown), plain[top].tolist(), fill=False, edgecolor=BLACK, label="the model's own (temperature 1)")
     ax.set_xticks(range(shown), names, rotation=40, family="monospace")
     entropy = -(probs * probs.clamp_min(1e-12).log2()).sum()
     ax.set(ylabel="probability", ylim=(0, 1), title=f"next token: {int((probs > 0).sum())} possible, "
