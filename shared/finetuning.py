@@ -33,7 +33,8 @@ def finetune(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader,
              progress: bool = True) -> tuple[list[float], list[float], list[int]]:
     """Chapter 4's loop with AdamW, warm-up, cosine and clipping, for all weights that require a gradient.
 
-    Returns training losses, validation losses and tokens seen, as `train_model` does.
+    Returns training losses, validation losses and tokens seen, as `train_model` does. Raises ValueError if no weight
+    requires a gradient or the warm-up takes all steps.
     """
     total_steps = num_epochs * len(train_loader)
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
