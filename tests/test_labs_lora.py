@@ -105,6 +105,15 @@ def test_a_live_lab_shows_the_last_of_its_first_values_and_runs_again():
     assert lab.parts[0].value == "at 5"
 
 
+def test_a_part_that_is_not_yielded_stays_as_it_was():
+    def draw(to):
+        yield "cost", "working"
+        yield None, f"score {to}"
+
+    lab = LiveLab(draw, to=slider("to", 3, 1, 100))
+    assert [part.value for part in lab.parts] == ["cost", "score 3"]
+
+
 def test_a_live_lab_in_a_kernel_is_run_stopped_and_explains_errors():
     async def drive():
         lab = make_lab()
