@@ -94,11 +94,12 @@ def test_every_character_falls_into_the_same_class():
 
 
 @thorough
-@given(st.lists(st.one_of(anything, st.just(END))).map("".join),
+@given(st.lists(st.one_of(anything, st.sampled_from([END, "<|other|>"]))).map("".join),
        st.sampled_from(["all", set(), {END}, {"<|other|>"}]), st.sampled_from(["all", (), {END}, {"x"}, ["<|other|>"]]))
 @example(END, set(), "all")
 @example(f"a{END} b {END}", {END}, "all")
 @example(f"{END}", {END}, {END})
+@example("a<|other|>b", {"<|other|>"}, "all")
 def test_special_tokens_allowed_and_forbidden(text, allowed, disallowed):
     def outcome(tokenizer):
         try:
