@@ -28,7 +28,7 @@ def test_the_score_table_has_a_row_a_family_and_a_sum():
 
 
 def test_the_costs_stand_on_the_bars():
-    assert texts(cost_figure(1000, 50_000)) == ["50,000", "1,000", "0.60", "0.01"]
+    assert texts(cost_figure(1000, 50_000)) == ["50.00", "1.00", "0.60", "0.01"]
 
 
 def run(**changes):

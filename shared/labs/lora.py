@@ -48,11 +48,11 @@ def cost_figure(trainable: int, total: int) -> Figure:
     """Parameters trained and frozen, and the memory that training adds, as two bars each."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 2.2))
     for ax, values, label in (
-        (axes[0], (total, trainable), "parameters"),
+        (axes[0], (total / 1000, trainable / 1000), "parameters (thousands)"),
         (axes[1], (12 * total / 1e6, 12 * trainable / 1e6), "gradients and AdamW (MB)"),
     ):
         ax.barh(["all", "trained"], values, color=[ORANGE, BLUE])
-        ax.bar_label(ax.containers[0], [f"{v:,.0f}" if v >= 100 else f"{v:.2f}" for v in values], padding=3)
+        ax.bar_label(ax.containers[0], [f"{v:,.2f}" for v in values], padding=3)
         ax.set(xlabel=label, xlim=(0, 1.35 * max(values)))
     figure.tight_layout()
     return figure
