@@ -312,7 +312,7 @@ def test_killed_at_random_moments(tmp_path):
         while exit_code == -signal.SIGKILL:
             process = FORK(target=long_run, args=(folder,))
             process.start()
-            process.join(draw.uniform(0, seconds))
+            process.join(draw.uniform(0, seconds) if kills < repeats else None)
             process.kill()
             process.join()
             exit_code = process.exitcode
