@@ -41,7 +41,7 @@ if not CHROMIUM and not os.environ.get("CI"):
 def lab(tmp_path_factory):
     """A JupyterLab on the loopback with copies of all notebooks; yields its address and token."""
     home = tmp_path_factory.mktemp("jupyterlab")
-    for path in notebook_paths():
+    for path in [*notebook_paths(), *ROOT.glob("0*/*.py")]:
         copy = home / "course" / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
