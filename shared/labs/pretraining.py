@@ -19,7 +19,7 @@ from shared.data import create_dataloader, split_text
 from shared.generation import generate, greedy, next_token_probs, stream_tokens, text_to_token_ids
 from shared.gpt import GPTConfig, GPTModel
 from shared.memorization import copied_run_lengths, copied_share
-from shared.plots import BLACK, BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY, token_boxes
+from shared.plots import BLACK, BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY
 from shared.training import calc_loss_batch, evaluate_model
 from shared.widgets import choice, log_slider, png_bytes, slider
 
@@ -137,23 +137,25 @@ def run_label(number: int, run: Run, first: Run) -> str:
     names = [f.name for f in fields(RunSettings)]
     pairs = [(name, getattr(run.settings, name)) for name in names]
     other = [(n, v) for n, v in pairs if run is first and n == "learning_rate" or v != getattr(first.settings, n)]
-    return f"run {number}: " + (", ".join(f"{n.replace('_', ' ')} {v:g}" for n, v in other) or "as run 1")
+    return f"run {number}: " + (", ".join(f"{n.replace('_', ' ')} {v:.3g}" for n, v in other) or "as run 1")
 
 
-def draw_runs(runs: Sequence[Run], vocab_size: int) -> Figure:
-    """Training loss (solid) and validation loss (dashed) of all runs over the tokens seen."""
+def draw_runs(runs: Sequence[Run], vocab_size: int, top: float = 12.0) -> Figure:
+    """Training loss (solid) and validation loss (dashed) of all runs over the tokens seen; none drawn above top."""
     figure = Figure(figsize=(8, 3.6))  # not pyplot: it must not be used from a second thread
     ax = figure.subplots()
     colours = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
     for i, run in enumerate(runs):
         colour, last = colours[i % len(colours)], i == len(runs) - 1
         style = {"color": colour, "alpha": 1.0 if last else 0.6, "linewidth": 2 if last else 1}
-        ax.plot(run.track_tokens_seen, run.train_losses, label=run_label(i + 1, run, runs[0]), **style)
-        ax.plot(run.track_tokens_seen, run.val_losses, linestyle="--", **style)
+        seen, label = list(run.track_tokens_seen), run_label(i + 1, run, runs[0])
+        ax.plot(seen, [min(loss, top) for loss in run.train_losses[: len(seen)]], label=label, **style)
+        ax.plot(seen, [min(loss, top) for loss in run.val_losses[: len(seen)]], linestyle="--", **style)
     ax.axhline(math.log(vocab_size), color=BLACK, linewidth=0.8, linestyle=":", label="blind guess, ln V")
-    highest = max([x for run in runs for x in run.train_losses + run.val_losses if math.isfinite(x)], default=0)
-    ax.set(xlabel="tokens seen", ylabel="loss (nats a token)", ylim=(0, min(25, 1.1 * max(highest, 7.5))),
-           title="training (solid) and validation (dashed)")
+    highest = max((loss for run in runs for loss in run.train_losses + run.val_losses), default=0)
+    diverged = f"; losses above {top:g} are drawn at {top:g}" if highest > top else ""
+    ax.set(xlabel="tokens seen", ylabel="loss (nats a token)", ylim=(0, min(1.1 * max(highest, 7.5), top + 0.2)),
+           title=f"training (solid) and validation (dashed){diverged}")
     ax.legend(fontsize=8, loc="upper right")
     figure.tight_layout()
     return figure
@@ -306,8 +308,10 @@ def show_samples(samples: Tensor, seeds: Sequence[int], tokenizer: Any, training
     for row, seed in zip(samples.tolist(), seeds):
         lengths = copied_run_lengths(row, training_ids).tolist()
         copied = [any(lengths[j] >= max(8, i - j + 1) for j in range(i + 1)) for i in range(len(row))]
-        boxes = token_boxes([tokenizer.decode([t]) for t in row], [PALE[3] if c else "#ffffff" for c in copied])
-        columns.append(f'<div style="flex:1;min-width:200px"><b>seed {seed}</b>{boxes}'
-                       f"longest copied run {max(lengths)} tokens, {copied_share(row, training_ids):.0%} in runs of 8 "
-                       "or more</div>")
+        colours = [PALE[3] if c else "transparent" for c in copied]
+        text = "".join(f'<span style="background:{colour}">{html.escape(tokenizer.decode([token]))}</span>'
+                       for token, colour in zip(row, colours))
+        meter = f"longest copied run {max(lengths)} tokens, {copied_share(row, training_ids):.0%} in runs of 8 or more"
+        columns.append(f'<div style="flex:1;min-width:200px;line-height:1.4"><b>seed {seed}</b><br>{text}<br>'
+                       f"<i>{meter}</i></div>")
     return f'<div style="display:flex;gap:16px">{"".join(columns)}</div>'
