@@ -93,7 +93,7 @@ def draw_calculator(layers: int, heads: int, head_width: int, context: int, voca
 
 
 def calculator_table(cfg: GPTConfig, tokens: float, year: int, cpu: float) -> str:
-    """What a GPT's training takes, as an HTML table."""
+    """A GPT's parameters as a tree, and what its training takes as a table, in HTML."""
     forward = flops_per_token(cfg, cfg.context_length)
     per_second, hours = cpu * 1e9 / (3 * forward), gpu_hours(cfg, tokens, year)
     gpu, _, dollars = PRICES[year]
@@ -104,4 +104,20 @@ def calculator_table(cfg: GPTConfig, tokens: float, year: int, cpu: float) -> st
         (f"training on {GPUS} {gpu}", f"about {tokens * 1e9 / hours / 3600:,.0f} tokens a second, {hours:,.1f} hours"),
         (f"its price in {year}", f"about {hours * GPUS * dollars:,.0f} dollars"),
     )
-    return "<table>" + "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows) + "</table>"
+    table = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows)
+    return f'<div style="display:flex;flex-wrap:wrap;gap:2em">{parameter_tree(cfg)}<table>{table}</table></div>'
+
+
+def parameter_tree(cfg: GPTConfig) -> str:
+    """The parameters of a GPTModel as a tree of its modules, in HTML."""
+    parts, L = count_parameters(cfg), cfg.n_layers
+    final_norm = 2 * cfg.emb_dim
+    att, ff, norms = parts["attention"] // L, parts["feed-forward"] // L, (parts["layer norms"] - final_norm) // L
+    rows = (
+        ("GPTModel", sum(parts.values())), ("├─ tok_emb", parts["token embedding"]),
+        ("├─ pos_emb", parts["position embedding"]), (f"├─ trf_blocks: {L} x", att + ff + norms),
+        ("│  ├─ att", att), ("│  ├─ ff", ff), ("│  └─ norm1, norm2", norms), ("├─ final_norm", final_norm),
+        ("└─ out_head" + (" (= tok_emb)" if cfg.tie_weights else ""), parts["output head"]),
+    )
+    lines = "\n".join(f"{name:24}{number:>16,}" for name, number in rows)
+    return f'<pre style="line-height:1.3;margin:0">{lines}</pre>'
