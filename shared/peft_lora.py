@@ -33,6 +33,11 @@ def load_records(name: str) -> list[dict[str, str]]:
     return records
 
 
+def leaves_room(record: dict[str, str], tokenizer: Any, cutoff: int, preamble: bool = True) -> bool:
+    """Whether a token of the answer and the end token fit behind the prompt."""
+    return len(tokenizer(format_input(record, preamble) + RESPONSE_MARK)["input_ids"]) <= cutoff - 2
+
+
 def encode_record(record: dict[str, str], tokenizer: Any, cutoff: int, preamble: bool = True) -> dict[str, list[int]]:
     """Ids of prompt, response and end token, at most `cutoff`; in the labels the prompt is -100.
 

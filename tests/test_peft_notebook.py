@@ -32,6 +32,7 @@ from shared.peft_lora import (
     add_adapter,
     check_adapter,
     encode_record,
+    leaves_room,
     load_adapted,
     load_records,
     make_trainer,
@@ -107,6 +108,13 @@ def test_truncation_keeps_the_end_token(tokenizer, preamble):
 
 
 def test_a_prompt_without_room_and_a_record_without_a_field_are_refused(tokenizer):
+    longest = len(tokenizer(format_input(RECORD) + RESPONSE_MARK)["input_ids"])
+    for cutoff in (longest + 1, longest + 2):
+        assert leaves_room(RECORD, tokenizer, cutoff) == (cutoff == longest + 2)
+    item = encode_record(RECORD, tokenizer, longest + 2)
+    assert sum(label != -100 for label in item["labels"]) == 2, "one token of the answer, and the end"
+    with pytest.raises(ValueError, match="no room"):
+        encode_record(RECORD, tokenizer, longest + 1)
     with pytest.raises(ValueError, match=r"no room.*cutoff=8.*Name the capital"):
         encode_record(RECORD, tokenizer, 8)
     with pytest.raises(ValueError, match="'output' is missing"):
