@@ -57,8 +57,8 @@ class GPTDataset(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(f"window {index} of {len(self)}")
         start = index * self.stride
-        ids = np.array(self.token_ids[start : start + self.context_length + 1], dtype=np.int64)  # a copy, (T + 1,)
-        window = torch.from_numpy(ids)  # (T + 1,)
+        ids = np.asarray(self.token_ids[start : start + self.context_length + 1])  # (T + 1,)
+        window = torch.from_numpy(ids.astype(np.int64))  # a copy: changing a batch leaves the corpus alone
         return window[:-1], window[1:]  # (T,), (T,)
 
 
