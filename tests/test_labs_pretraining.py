@@ -195,8 +195,8 @@ def test_the_meter_under_each_sample(tokenizer):
 
 
 @few
-@given(st.text(st.characters(), min_size=1, max_size=40), st.just(0.0) | st.floats(1e-9, 2), st.integers(0, 50), st.floats(0.05, 1),
-       st.integers(0, 50))
+@given(st.text(st.characters(), min_size=1, max_size=40), st.just(0.0) | st.floats(1e-9, 2), st.integers(0, 50),
+       st.floats(0.05, 1), st.integers(0, 50))
 def test_no_typed_text_and_no_position_breaks_the_lab(model, tokenizer, prompt, temperature, top_k, top_p, seed):
     figure, samples = draw_decoding(model, tokenizer, [1, 2, 3], prompt, temperature, top_k, top_p, seed)
     assert png_bytes(figure) and samples.count("longest copied run") == 3
