@@ -103,3 +103,7 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     gguf_loader.tqdm = partial(gguf_loader.tqdm, disable=True)  # this bar has no switch
+
+
+if __name__ == "__main__":
+    print(fetch_smollm2())
