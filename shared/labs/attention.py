@@ -1,9 +1,12 @@
-"""The pictures behind chapter 2's labs: mixing, saturation, leaks, and what a head looks at."""
+"""The pictures behind chapter 2's labs: mixing, saturation, leaks, and what a head looks at.
+
+JupyterLab runs a lab's callback in a thread of its own, while the notebook's thread shows every figure that pyplot
+knows. So these figures are made without pyplot: no other thread can reach one that is half drawn.
+"""
 
 import html
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
@@ -24,7 +27,8 @@ def mixing_lab(the: float, bell: float, rang: float, twice: float) -> Figure:
     """Four scores as softmax weights, and the average of four points that they make."""
     weights = torch.tensor([the, bell, rang, twice]).softmax(dim=0)  # (T,)
     mix = weights @ MIXING_POINTS  # (D,)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.8))
+    figure = Figure(figsize=(8.5, 2.8))
+    left, right = figure.subplots(1, 2)
     bars = left.bar(MIXING_WORDS, weights.tolist(), color=BLUE)
     left.bar_label(bars, [f"{w:.3f}" for w in weights.tolist()])
     left.set(ylim=(0, 1.15), ylabel="weight", title="softmax of the scores")
@@ -46,7 +50,8 @@ def saturation_lab(head_dim: int, scaled: bool, seed: int) -> Figure:
     query, keys = torch.randn(head_dim, generator=generator), torch.randn(12, head_dim, generator=generator)
     scores = keys @ query / (head_dim**0.5 if scaled else 1.0)  # (T,)
     weights = scores.softmax(dim=0)  # (T,)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.6))
+    figure = Figure(figsize=(8.5, 2.6))
+    left, right = figure.subplots(1, 2)
     left.bar(range(12), scores.tolist(), color=ORANGE)
     left.set(xlabel="key", ylabel="score", title=f"scores, spread {scores.std():.2f}")
     right.bar(range(12), weights.tolist(), color=BLUE)
@@ -107,7 +112,8 @@ def leak_lab(bug: str, tokens: int, changed: int) -> tuple[str, Figure]:
     kept, weights, moved = leak_properties(bug, tokens, changed)
     rows = "".join(f'<tr><td style="text-align:left">{html.escape(name)}</td><td style="color:{GREEN if ok else RED}">'
                    f'<b>{"holds" if ok else "FAILS"}</b></td></tr>' for name, ok in kept.items())
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.2))
+    figure = Figure(figsize=(8.5, 3.2))
+    left, right = figure.subplots(1, 2)
     weight_axes(left, weights, range(tokens), range(tokens))
     left.set_title(f"weights, bug: {bug}")
     colours = [RED if t < changed else BLUE for t in range(tokens)]
@@ -149,7 +155,8 @@ def attention_figure(words: Sequence[str], weights: Tensor, query: int | None = 
     if weights.shape != (T, T):
         raise ValueError(f"{T} words need weights of shape ({T}, {T}), got {tuple(weights.shape)}")
     words = [word.replace("$", r"\$") for word in words]  # matplotlib reads mathematics between dollar signs
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(max(5.0, 0.42 * T + 2), 6.4), height_ratios=[1, 1.7])
+    figure = Figure(figsize=(max(5.0, 0.42 * T + 2), 6.4))
+    top, bottom = figure.subplots(2, 1, height_ratios=[1, 1.7])
     angles = torch.linspace(0, torch.pi, 30)
     arcs, widths, colours = [], [], []
     for i, j in (weights > 0.05).nonzero().tolist():
