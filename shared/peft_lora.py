@@ -84,7 +84,7 @@ class Recipe:
 RECIPES = {
     "gpt-j-6b": Recipe(),
     # for a processor: fewer records a step, so that an epoch has more steps, and a larger rate for them
-    "smollm2-135m": Recipe(8, 8, 0.5, 6, 1e-3, preamble=False, save_steps=10),
+    "smollm2-135m": Recipe(8, 8, 0.75, 6, 1e-3, preamble=False, save_steps=10),
     "tiny-gptj": Recipe(8, 4, 0.5, 6, 1e-2, preamble=False, save_steps=10),
 }
 
@@ -92,7 +92,7 @@ RECIPES = {
 def add_adapter(model: Any, recipe: Recipe) -> peft.PeftModel:
     """Freeze the model, prepare it if it is in 8 bits, and put LoRA on the query and value projections."""
     if getattr(model, "is_loaded_in_8bit", False):
-        model = peft.prepare_model_for_kbit_training(model)
+        model = peft.prepare_model_for_kbit_training(model, gradient_checkpointing_kwargs={"use_reentrant": False})
     config = peft.LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",
                              target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
     return peft.get_peft_model(model, config)
@@ -111,7 +111,7 @@ def make_trainer(model: Any, tokenizer: Any, train: list, validation: list, reci
         logging_steps=recipe.save_steps, eval_strategy="steps", eval_steps=recipe.save_steps,
         save_strategy="steps", save_steps=recipe.save_steps, save_total_limit=3,
         use_cpu=not on_gpu, fp16=on_gpu, report_to="none", remove_unused_columns=False, label_names=["labels"],
-        dataloader_pin_memory=on_gpu,
+        dataloader_pin_memory=on_gpu, disable_tqdm=False,
     )
     return transformers.Trainer(
         model=model, args=arguments, train_dataset=train, eval_dataset=validation, processing_class=tokenizer,
