@@ -8,6 +8,7 @@ out of the headline run's notebook.
 import argparse
 import ast
 import base64
+import re
 import sys
 from pathlib import Path
 
@@ -83,11 +84,22 @@ def run(path: Path) -> None:
     # nbval does not route Output widgets; neither do we, so that what a lab draws stays in its cell
     client.comm_open_handlers.clear()
     client.execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            tidy(output)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     nbformat.write(notebook, path)
+
+
+def tidy(output: nbformat.NotebookNode) -> None:
+    """Cut this machine's paths out of a traceback, and all but the last state of a progress bar out of a stream."""
+    if output.output_type == "error":
+        output.traceback = [re.sub(r"[^\s'\"]*site-packages", "site-packages", line) for line in output.traceback]
+    if output.get("name") == "stderr":
+        output.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n"))
 
 
 def readme_picture() -> bytes:

@@ -95,6 +95,7 @@ def quiet_libraries() -> None:
     """Keep progress bars and notes of the libraries, which differ between machines, out of the notebook."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     warnings.filterwarnings("ignore", message=".*pin_memory.*")
+    warnings.filterwarnings("ignore", message="Could not find a config file")  # a GGUF file needs none
     for name in ("transformers", "bitsandbytes", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers import modeling_gguf_pytorch_utils as gguf_loader  # slow to import

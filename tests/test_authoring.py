@@ -44,7 +44,7 @@ def test_a_cell_never_run_fails(pytester, request):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(1)")])
     nbformat.write(notebook, pytester.path / "never.ipynb")
     result = pytester.runpytest_subprocess("--nbval", "--nbval-current-env", "never.ipynb")
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*no stored run*"])
 
 
