@@ -185,7 +185,9 @@ def test_header_and_footer(path):
     cells = text_cells(path)
     assert re.match(r"# \S", cells[0].source), "the first cell holds the title"
     head = "\n".join(cell.source for cell in cells[:2])
-    assert "?" in head and re.search(r"minutes", head), "the head names the question and the minutes"
+    for part in ("**The question:** ", "**You need:** ", "**Time:** ", "**You will build:** ", "GLOSSARY.md)"):
+        assert part in head, f"the head lacks {part}"
+    assert re.search(r"The question:[^\n]*\?", head) and re.search(r"Time:\*\* \d+ minutes", head)
     tail = "\n".join(cell.source for cell in cells[-8:])
     assert re.search(r"[Tt]hree (takeaways|things)|[Tt]akeaways", tail), "the end holds three takeaways"
     if path != NOTEBOOKS[-1]:
