@@ -120,14 +120,13 @@ def make_trainer(model: Any, tokenizer: Any, train: list, validation: list, reci
 
 
 class StopAt(transformers.TrainerCallback):
-    """Ends a training after a step, as a power cut would, only that a checkpoint is written first."""
+    """Ends a training after a step, as a power cut would, only that the checkpoint is whole."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step >= self.step:
-            control.should_training_stop = control.should_save = True
+        control.should_training_stop = control.should_training_stop or state.global_step >= self.step
 
 
 def check_adapter(folder: Path, model: nn.Module) -> None:
