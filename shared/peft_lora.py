@@ -120,13 +120,14 @@ def make_trainer(model: Any, tokenizer: Any, train: list, validation: list, reci
 
 
 class StopAt(transformers.TrainerCallback):
-    """Ends a training after a step, as a power cut would, only that the checkpoint is whole."""
+    """Ends a training after a step, as a power cut would, only that a checkpoint is written first."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        control.should_training_stop = control.should_training_stop or state.global_step >= self.step
+        if state.global_step >= self.step:
+            control.should_training_stop = control.should_save = True
 
 
 def check_adapter(folder: Path, model: nn.Module) -> None:

@@ -254,6 +254,11 @@ def test_a_resumed_run_equals_the_run_never_stopped(source, tokenizer, tmp_path)
                              for m in (halved, fresh))), "the second half should have changed something"
 
 
+def test_a_stopped_run_leaves_a_checkpoint_between_the_regular_ones(source, tokenizer, tmp_path):
+    trained(source, tokenizer, tmp_path, stop=3)
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-3"]
+
+
 def test_the_last_three_checkpoints_stay_and_hold_adapters_alone(source, tokenizer, tmp_path):
     model = add_adapter(load_base(source)[0], SHORT)
     items = encoded(tokenizer)
