@@ -136,3 +136,14 @@ def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: i
 
     choose = greedy if temperature == 0 else draw
     return torch.cat([idx, *stream_tokens(model, idx, max_new_tokens, context_size, choose, eos_id)], dim=1)
+
+
+def to_column_major(model: nn.Module) -> None:
+    """Store each Linear weight, (out, in), input by input in memory: the same values, often read faster for one token.
+
+    A weight that is also an embedding's stays row-major, since a lookup reads rows.
+    """
+    tables = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear) and id(layer.weight) not in tables:
+            layer.weight.data = layer.weight.data.t().contiguous().t()  # (out, in) as before, strides (1, out)

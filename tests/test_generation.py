@@ -10,6 +10,7 @@ from shared.generation import (
     greedy,
     stream_tokens,
     text_to_token_ids,
+    to_column_major,
     token_ids_to_text,
 )
 from shared.gpt import GPT_CONFIG_124M, GPTConfig, GPTModel
@@ -140,6 +141,19 @@ def test_what_cannot_be_continued_is_explained(generate, idx, n, size, message):
 
 
 # ---- the lectures
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_column_major_weights_write_the_same_text(tied):
+    model, columns = gpt(tie_weights=tied), gpt(tie_weights=tied)
+    to_column_major(columns)
+    for (name, old), (_, new) in zip(model.named_parameters(), columns.named_parameters(), strict=True):
+        assert old.shape == new.shape and torch.equal(old, new), name
+    assert columns.trf_blocks[0].ff.layers[0].weight.stride(0) == 1
+    assert columns.tok_emb.weight.is_contiguous()
+    assert (columns.out_head.weight.data_ptr() == columns.tok_emb.weight.data_ptr()) == tied
+    assert (columns.out_head.weight.stride(0) == 1) == (not tied)
+    assert torch.equal(streamed(columns, prompt(3, 4), 20), streamed(model, prompt(3, 4), 20))
 
 
 def test_the_untrained_model_writes_the_lectures_words():
