@@ -56,23 +56,44 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def align(controls: dict[str, W.Widget]) -> None:
+    """Give all labels left of their control one width, so that the controls begin at one line."""
+    labelled = [control for control in controls.values() if not isinstance(control, W.Checkbox)]
+    width = f"{0.6 * max((len(control.description) for control in labelled), default=0):.0f}em"
+    for control in labelled:
+        control.style.description_width = width
+
+
+def error_html(error: Exception) -> str:
+    """An error as one line in the page's own colour for errors, light or dark."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    return f'<span class="lab-error" style="color:var(--jp-error-color1,#b00020)">{html.escape(text)}</span>'
+
+
+def kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop in which the kernel runs the cells; None where there is no kernel, as in a test."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class Lab:
     """Controls above what `draw` returns for their values: a figure, HTML, or a tuple of these.
 
     Without a kernel (GitHub, print) the saved notebook shows the picture of the first values. Quick moves share one
     redraw. An error in `draw` is shown in place and leaves the last picture; without an event loop it is raised.
+    JupyterLab tells of a moved control in a second thread. The drawing goes back to the thread of the cells, so that
+    never two of them touch a model or pyplot at once: while a long cell runs, the lab waits and says so.
     """
 
     def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
         self.draw, self.controls = draw, controls
-        label_width = f"{0.6 * max(len(control.description) for control in controls.values()):.0f}em"
-        for control in controls.values():
-            if not isinstance(control, W.Checkbox):
-                control.style.description_width = label_width  # sliders begin at one line
+        align(controls)
         self.message = W.HTML()
         self.parts = [self.show_part(part) for part in self.results()]
         self.box = W.VBox([*controls.values(), self.message, *self.parts])
-        self.waiting: asyncio.TimerHandle | None = None
+        self.loop, self.waiting = kernel_loop(), None
         for control in controls.values():
             control.observe(self.on_change, names="value")
 
@@ -96,22 +117,22 @@ class Lab:
         self.message.value = ""
 
     def on_change(self, change: Any) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no kernel: a test sets the value, and wants the result or the error at once
+        if self.loop is None:  # a test sets the value, and wants the result or the error at once
             self.redraw()
             return
+        self.message.value = "<i>working ...</i>"
+        self.loop.call_soon_threadsafe(self.redraw_soon)
+
+    def redraw_soon(self) -> None:
         if self.waiting:
             self.waiting.cancel()
-        self.message.value = "<i>working ...</i>"
-        self.waiting = loop.call_later(WAIT_SECONDS, self.redraw_or_explain)
+        self.waiting = self.loop.call_later(WAIT_SECONDS, self.redraw_or_explain)
 
     def redraw_or_explain(self) -> None:
         try:
             self.redraw()
         except Exception as error:
-            text = "".join(traceback.format_exception_only(error)).strip()
-            self.message.value = f'<span class="lab-error" style="color:#b00020">{html.escape(text)}</span>'
+            self.message.value = error_html(error)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_()
@@ -128,16 +149,13 @@ class LiveLab:
     """A lab whose work takes seconds: `draw` is a generator that yields its picture again and again, up to the last.
 
     It runs to its end once for the controls' first values, for readers without a kernel; from then on between Run and
-    Stop. What it yields is as for Lab; a part that is None stays as it was. The work shares the kernel's own loop, so
-    that no second thread touches a model: a step between two yields should take at most 200 ms.
+    Stop. What it yields is as for Lab; a part that is None stays as it was. The work runs in the thread of the cells,
+    as in Lab, and between two yields other cells may run.
     """
 
     def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
         self.draw, self.controls = draw, controls
-        label_width = f"{0.6 * max(len(control.description) for control in controls.values()):.0f}em"
-        for control in controls.values():
-            if not isinstance(control, W.Checkbox):
-                control.style.description_width = label_width  # sliders begin at one line
+        align(controls)
         self.parts: list[W.Widget] = []
         for result in self.steps():
             self.show(result)
@@ -147,7 +165,7 @@ class LiveLab:
         self.run_button.on_click(lambda button: self.start())
         self.stop_button.on_click(lambda button: self.stop("stopped"))
         self.box = W.VBox([*controls.values(), W.HBox([self.run_button, self.stop_button, self.message]), *self.parts])
-        self.task: asyncio.Task | None = None
+        self.loop, self.work_number = kernel_loop(), 0
         for name, control in controls.items():
             control.observe(lambda change, name=name: self.on_change(name, change["new"]), names="value")
 
@@ -170,32 +188,32 @@ class LiveLab:
     def start(self) -> None:
         """Begin anew with the controls' values; without an event loop (a test) run to the end at once."""
         self.stop("")
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        if self.loop is None:
             for result in self.steps():
                 self.show(result)
             return
         self.stop_button.disabled = False
         self.message.value = "<i>working ...</i>"
-        self.task = loop.create_task(self.work())
+        asyncio.run_coroutine_threadsafe(self.work(self.work_number), self.loop)
 
     def stop(self, message: str) -> None:
-        """End the work at hand, if any; what it has shown stays."""
-        if self.task is not None:
-            self.task.cancel()
-            self.task, self.stop_button.disabled = None, True
+        """End the work at hand, if any, after its step; what it has shown stays."""
+        self.work_number += 1  # work with an older number ends
+        self.stop_button.disabled = True
         self.message.value = message
 
-    async def work(self) -> None:
+    async def work(self, number: int) -> None:
+        """Show step after step, until the last or until another number is at work."""
+        ending = "done"
         try:
             for result in self.steps():
+                if number != self.work_number:
+                    return
                 self.show(result)
-                await asyncio.sleep(0.01)  # lets the kernel read the Stop button
-            self.message.value = "done"
+                await asyncio.sleep(0.01)  # lets other cells run
         except Exception as error:
-            text = "".join(traceback.format_exception_only(error)).strip()
-            self.message.value = f'<span class="lab-error" style="color:#b00020">{html.escape(text)}</span>'
-        self.task, self.stop_button.disabled = None, True
+            ending = error_html(error)
+        if number == self.work_number:
+            self.stop(ending)
 
     _repr_mimebundle_ = Lab._repr_mimebundle_

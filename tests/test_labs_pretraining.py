@@ -191,7 +191,7 @@ def test_the_meter_under_each_sample(tokenizer):
     shown = show_samples(samples, [1, 2], tokenizer, training_ids)
     assert "longest copied run 20 tokens, 100%" in shown
     assert f"longest copied run {longest_copied_run(samples[1], training_ids)} tokens, 50%" in shown
-    assert shown.count("background:transparent") == 10
+    assert shown.count("background:") == 20 + 10
 
 
 @few

@@ -1,11 +1,13 @@
 """The lab: values in, picture out; errors shown in place; quick moves share one redraw."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pytest
 
-from shared.widgets import Lab, choice, log_slider, slider, switch, textbox
+from shared.widgets import Lab, LiveLab, choice, log_slider, slider, switch, textbox
 
 
 def draw_figure(x: int) -> plt.Figure:
@@ -57,6 +59,34 @@ def test_in_a_kernel_quick_moves_share_one_redraw_and_errors_are_shown():
 
     lab = asyncio.run(use())
     assert "nine &lt;is&gt; too much" in lab.message.value and lab.parts[0].value == "5"
+
+
+def test_what_a_second_thread_moves_is_drawn_in_the_thread_of_the_cells():
+    names = []
+
+    def draw(x: int) -> str:
+        names.append(threading.current_thread().name)
+        return str(x)
+
+    def draw_live(x: int) -> Iterator[str]:
+        yield draw(x)
+
+    async def use() -> tuple[Lab, LiveLab]:
+        lab, live = Lab(draw, x=slider("x", 0, 0, 10)), LiveLab(draw_live, x=slider("x", 0, 0, 10))
+        await asyncio.to_thread(lab.controls["x"].set_state, {"value": 7})
+        await asyncio.to_thread(live.controls["x"].set_state, {"value": 8})
+        await asyncio.to_thread(live.run_button.click)
+        await asyncio.sleep(0.2)
+        return lab, live
+
+    lab, live = asyncio.run(use())
+    assert (lab.parts[0].value, live.parts[0].value) == ("7", "8")
+    assert len(names) == 4 and set(names) == {threading.main_thread().name}
+
+
+def test_a_long_label_of_a_box_pushes_no_slider_aside():
+    lab = Lab(lambda x, on: "", x=slider("x (m)", 1, 0, 5), on=switch("a much longer text beside a box to tick"))
+    assert lab.controls["x"].style.description_width == "3em"
 
 
 def test_controls():

@@ -21,7 +21,7 @@ from shared.gpt import GPTConfig, GPTModel
 from shared.memorization import copied_run_lengths, copied_share
 from shared.plots import BLACK, BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY
 from shared.training import calc_loss_batch, evaluate_model
-from shared.widgets import choice, log_slider, png_bytes, slider
+from shared.widgets import align, choice, log_slider, png_bytes, slider
 
 WORDS = ["rock", "sea", "ship"]  # the three-word vocabulary of the chapter's first examples
 
@@ -182,9 +182,8 @@ class TrainingRoom:
         self.stop_button = W.Button(description="Stop", disabled=True, icon="stop")
         self.train_button.on_click(lambda _: self.train())
         self.stop_button.on_click(lambda _: self.stop())
-        width = f"{0.6 * max(len(control.description) for control in self.controls.values()):.0f}em"
+        align(self.controls)
         for control in self.controls.values():
-            control.style.description_width = width  # sliders begin at one line
             control.observe(lambda change: self.show_plan(), names="value")
         self.plan, self.status, self.sample = W.HTML(), W.HTML("no run yet"), W.HTML()
         self.show_plan()
@@ -308,9 +307,9 @@ def show_samples(samples: Tensor, seeds: Sequence[int], tokenizer: Any, training
     for row, seed in zip(samples.tolist(), seeds):
         lengths = copied_run_lengths(row, training_ids).tolist()
         copied = [any(lengths[j] >= max(8, i - j + 1) for j in range(i + 1)) for i in range(len(row))]
-        colours = [PALE[3] if c else "transparent" for c in copied]
-        text = "".join(f'<span style="background:{colour}">{html.escape(tokenizer.decode([token]))}</span>'
-                       for token, colour in zip(row, colours))
+        marked = f'<span style="background:{PALE[3]};color:#000">{{}}</span>'
+        pieces = [html.escape(tokenizer.decode([token])) for token in row]
+        text = "".join(marked.format(piece) if c else piece for piece, c in zip(pieces, copied))
         meter = f"longest copied run {max(lengths)} tokens, {copied_share(row, training_ids):.0%} in runs of 8 or more"
         columns.append(f'<div style="flex:1;min-width:200px;line-height:1.4"><b>seed {seed}</b><br>{text}<br>'
                        f"<i>{meter}</i></div>")
