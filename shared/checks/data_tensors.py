@@ -1,6 +1,7 @@
 """The judges of 03_dataloader and 04_embeddings."""
 
 import random
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -33,16 +34,20 @@ def judge_count_batches(count: Callable[[int, int, int, int, bool], int]) -> str
         starts = sum(start + T + 1 <= n for start in range(0, n, stride))
         right = starts // B if drop_last else -(-starts // B)
         found = count(n, T, stride, B, drop_last)
-        if found == right:
-            continue
         case = f"{n} tokens, context {T}, stride {stride}, batch size {B}, drop_last={drop_last}"
         if not isinstance(found, int):
             return f"{case}: the number of batches is a whole number, not {found!r}"
-        if found == (starts // B if not drop_last else -(-starts // B)):
+        if found == right:
+            continue
+        if drop_last and found == -(-starts // B):
             return f"{case}: {right}, not {found}: with drop_last a last batch that is not full does not count"
+        if not drop_last and found == starts // B:
+            return f"{case}: {right}, not {found}: without drop_last a last batch counts even if it is not full"
         no_target = (n - T) // stride + 1
         if found == (no_target // B if drop_last else -(-no_target // B)):
             return f"{case}: {right}, not {found}: a window needs one token more, for its last target"
+        if not drop_last and starts % B == 0 and found == right + 1:
+            return f"{case}: {right}, not {found}: {starts} windows fill {right} batches, and none is left for one more"
         return f"{case}: {right}, not {found}"
     return None
 
@@ -53,19 +58,38 @@ def judge_windows(windows: Callable[[list[int], int, int], Iterable]) -> str | N
         T, stride = rng.randint(1, 6), rng.randint(1, 6)
         ids = [rng.randrange(100) for _ in range(T + rng.randint(1, 20))]
         right = [(ids[i : i + T], ids[i + 1 : i + T + 1]) for i in range(0, len(ids) - T, stride)]
-        found = [(list(x), list(y)) for x, y in windows(list(ids), T, stride)]
-        if found == right:
-            continue
-        case = f"{len(ids)} tokens, context {T}, stride {stride}"
-        if any(len(x) != len(y) for x, y in found):
-            return f"{case}: the last window is cut short: input and target must both have {T} tokens"
-        if found and all(x == y for x, y in found):
-            return f"{case}: the targets are the inputs: shift them by one token"
-        if len(found) != len(right):
-            return f"{case}: {len(right)} windows fit, but {len(found)} came back"
-        i = next(i for i in range(len(right)) if found[i] != right[i])
-        return f"{case}: window {i} must be {right[i]}, not {found[i]}"
+        answer = windows(list(ids), T, stride)
+        if not isinstance(answer, Iterable):
+            return f"it must return a list of pairs (input, target), not {type(answer).__name__}"
+        answer = list(answer)
+        for pair in answer:
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2 or isinstance(pair[0], int):
+                return f"the answer is one list of pairs (input, target), one pair a window, but holds {pair!r}"
+            if not all(isinstance(part, (list, tuple)) for part in pair):
+                return f"input and target are each a list of {T} ids, but a pair came back as {pair!r}"
+        found = [(list(x), list(y)) for x, y in answer]
+        if found != right:
+            return f"{len(ids)} tokens, context {T}, stride {stride}: {wrong_windows(found, right, T)}"
     return None
+
+
+def wrong_windows(found: list[tuple[list, list]], right: list[tuple[list, list]], T: int) -> str:
+    """What is wrong with the windows that came back."""
+    if found and all(x == y for x, y in found):
+        return "the targets are the inputs: shift them by one token"
+    for i, ((x, y), (inputs, targets)) in enumerate(zip(found, right)):
+        if (x, y) == (targets, inputs):
+            return f"in window {i} input and target have changed places: the input is {inputs}"
+        if x == inputs and y[:1] != targets[:1]:
+            return f"in window {i} the input is {x}: the target must be {targets}, beginning one token later, not {y}"
+        if (len(x), len(y)) != (T, T):
+            return f"window {i} has {len(x)} inputs and {len(y)} targets: both must have {T}"
+    if any((len(x), len(y)) != (T, T) for x, y in found):
+        return f"the last window is cut short: input and target must both have {T} tokens"
+    if len(found) != len(right):
+        return f"the number of windows that fit is {len(right)}, but {len(found)} came back"
+    i = next(i for i in range(len(right)) if found[i] != right[i])
+    return f"window {i} must be {right[i]}, not {found[i]}"
 
 
 # 04_embeddings
@@ -102,6 +126,9 @@ def judge_one_hot_lookup(lookup: Callable[[Tensor, Tensor], Tensor]) -> str | No
             if V == D and torch.allclose(found, F.one_hot(ids, V).float() @ weight.T):
                 return "the table was transposed: a one-hot row times the table (V, D) picks a row"
             return f"ids {ids[0].tolist()} do not give the rows {ids[0].tolist()} of the table"
+    weight = torch.tensor([[1.0, 2.0], [torch.nan, torch.nan]])  # (V, D): 0 times nan is nan, so a product shows it
+    if not lookup(torch.zeros(1, 2, dtype=torch.long), weight).isnan().all():
+        return "the rows are right, but they were picked by index: here they come from one-hot rows times the table"
     return None
 
 
@@ -117,14 +144,15 @@ def judge_embed_tokens(embed: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str
         if torch.allclose(found, tokens + positions):
             continue
         if torch.allclose(found, tokens):
-            return "the positions are missing: equal tokens get equal vectors wherever they stand"
+            return "the position vectors are missing: row t of pos_table is added at position t"
         if B == T and torch.allclose(found, tokens + positions.unsqueeze(1)):
             return "the positions were added along the batch: all tokens of row b got the vector of position b"
         return f"for ids of shape {(B, T)} the result is not the token vector plus the vector of its position"
     try:
         embed(torch.zeros(1, 7, dtype=torch.long), token_table, pos_table)
-    except ValueError:
-        return None
+    except ValueError as error:
+        named = {"7", "6"} <= set(re.findall(r"\d+", str(error)))
+        return None if named else f"7 tokens, 6 positions: the message must name both numbers, but is {str(error)!r}"
     except Exception as error:
         return f"7 tokens with a table of 6 positions should raise ValueError, but raised {type(error).__name__}"
     return "7 tokens do not fit into a table of 6 positions: raise ValueError and name both numbers"
