@@ -14,7 +14,7 @@ from shared.training import train_model
 def create_small_gpt(vocab_size: int, context_length: int, drop_rate: float = 0.1) -> GPTModel:
     """A tied GPT of 4 blocks, width 128, with GPT-2's initial weights: N(0, 0.02), biases zero.
 
-    Source: Radford et al. 2019, section 2.3.
+    Source: Radford et al. 2018, section 4.1.
     """
     cfg = GPTConfig(vocab_size, context_length, emb_dim=128, n_heads=4, n_layers=4, drop_rate=drop_rate,
                     tie_weights=True)

@@ -15,7 +15,7 @@ class Hardware:
     utilisation: float = 0.4
     dollars_an_hour: float = 0.0  # for one device
     sharded: bool = False  # FSDP: each device holds its part of weights, gradients and AdamW's averages
-    mixed: bool = False  # bfloat16 where it is safe: activations take half the bytes
+    mixed: bool = False  # bfloat16 where it is safe: nearly half the bytes of activations
 
 
 def accumulation_for(global_batch: int, batch_size: int, devices: int) -> int:
@@ -31,7 +31,9 @@ def device_gigabytes(cfg: GPTConfig, batch_size: int, hardware: Hardware) -> dic
     parts = {name: size / 1e9 for name, size in training_bytes(cfg, batch_size, cfg.context_length).items()}
     for name in ("weights", "gradients", "AdamW"):
         parts[name] /= hardware.devices if hardware.sharded else 1
-    parts["activations"] /= 2 if hardware.mixed else 1
+    if hardware.mixed:  # half the bytes for all but the loss, which is computed in float32
+        logits = 4 * batch_size * cfg.context_length * cfg.vocab_size / 1e9
+        parts["activations"] = (parts["activations"] - logits) / 2 + logits
     return parts
 
 

@@ -83,6 +83,9 @@ def gpt2_weights(tensors: Mapping[str, Tensor], n_layers: int) -> dict[str, Tens
             weights |= convert_part(ours.format(i), theirs.format(i), kind, tensors)
             used |= {f"{theirs.format(i)}.weight", f"{theirs.format(i)}.bias"}
     left = [name for name in tensors if name not in used and not name.endswith((".attn.bias", ".attn.masked_bias"))]
+    head = tensors.get("lm_head.weight")
+    if head is not None and not head.is_meta and not head.equal(tensors["wte.weight"]):
+        raise ValueError("the file's lm_head.weight differs from its wte.weight: this is no GPT-2, whose head is tied")
     if left not in ([], ["lm_head.weight"]):
         raise ValueError(f"the file holds {len(left)} weights that a GPT-2 of {n_layers} layers has not, "
                          f"{left[0]} among them: build the model with the file's configuration")

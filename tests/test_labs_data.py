@@ -128,7 +128,7 @@ def test_windows_and_batches_are_those_of_the_loader(length, context, stride, ba
     loader = create_dataloader(range(length), batch_size, context, stride, shuffle=False, drop_last=drop_last)
     seen = [int(token) for x, _ in loader for token in x.flatten()]
     page, _ = window_lab(length, context, stride, batch_size, drop_last)
-    assert f"<b>{len(loader.dataset)} windows</b>" in page and f"<b>{len(loader)} batches</b>" in page
+    assert f"= <b>{len(loader.dataset)}</b>" in page and f"batches of {batch_size}: <b>{len(loader)}</b>" in page
     assert f"never an input: {length - len(set(seen))}</b>" in page
     counted = [seen.count(token) for token in range(length)]
     assert numbers_below(page) == [f"{n}×" if n else "never" for n in counted]

@@ -23,7 +23,7 @@ from shared.labs.gpt import (
 from shared.widgets import png_bytes
 
 SMALL = {"layers": 12, "heads": 12, "head_width": 64, "context": 1024, "vocabulary": 50257, "tied": True,
-         "precision": "float32", "batch": 4, "tokens": 10.0, "year": 2024, "cpu": 100}
+         "bias": False, "precision": "float32", "batch": 4, "tokens": 10.0, "year": 2024, "cpu": 100}
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,8 @@ def test_the_calculator_shows_the_count():
     figure, table = draw_calculator(**SMALL)
     assert "124,412,160 parameters" in figure.axes[0].get_title()
     assert "years" in table and "dollars" in table
+    figure, _ = draw_calculator(**SMALL | {"bias": True})
+    assert "124,439,808 parameters" in figure.axes[0].get_title(), "the number that Hugging Face reports for gpt2"
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -44,6 +44,15 @@ def test_logits_and_greedy_text_agree(reference):
     assert torch.equal(generate(ours, prompt, 19, 24), expected)
 
 
+def test_a_head_of_its_own_is_refused(reference):
+    tensors = load_file(reference[1])
+    tensors["lm_head.weight"] = tensors["transformer.wte.weight"].clone()
+    assert gpt2_weights(tensors, 3)["out_head.weight"].equal(tensors["lm_head.weight"])
+    tensors["lm_head.weight"][5, 5] += 1
+    with pytest.raises(ValueError, match="lm_head.weight differs from its wte.weight"):
+        gpt2_weights(tensors, 3)
+
+
 def test_every_weight_counts(reference):
     """Whatever tensor of the file is changed, the logits change: none is forgotten, tied or overwritten."""
     theirs, path = reference

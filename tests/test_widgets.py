@@ -87,6 +87,7 @@ def test_what_a_second_thread_moves_is_drawn_in_the_thread_of_the_cells():
 def test_a_long_label_of_a_box_pushes_no_slider_aside():
     lab = Lab(lambda x, on: "", x=slider("x (m)", 1, 0, 5), on=switch("a much longer text beside a box to tick"))
     assert lab.controls["x"].style.description_width == "3em"
+    assert lab.controls["on"].layout.margin.endswith(" 3em")
 
 
 def test_controls():

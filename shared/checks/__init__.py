@@ -42,6 +42,8 @@ def verdict(name: str, answer: Any) -> str:
         if isinstance(error, NotImplementedError) and not error.args:  # a stub that nobody has filled in
             return "not attempted yet"
         hint = f"your answer raised {type(error).__name__}: {error}"
+        if isinstance(error, TypeError) and "not callable" in str(error) and not callable(answer):
+            hint = "give the function itself, by its name alone, and not what it returns"
     if hint is None:
         DONE.add(name)
         return "right"

@@ -279,7 +279,8 @@ EXERCISES = {
     "previous_token": Exercise(QUERIES, judge_previous_token, ("Row s of W_k is the key of token s.",)),
     "attend": Exercise(QUERIES, judge_attend, ("q @ k.transpose(-2, -1), scale, softmax over the last dimension.",)),
     "window_mask": Exercise(CAUSAL, judge_window_mask, ("triu(1) is the future; tril(-3) is three or more back.",)),
-    "who_leaks": Exercise(CAUSAL, judge_who_leaks, ("Try each on scores; change a score of the future.",)),
+    "who_leaks": Exercise(CAUSAL, judge_who_leaks, (
+        "Change the whole last row and column of the scores: which earlier rows of weights move?",)),
     "causal_forward": Exercise(CAUSAL, judge_causal_forward, ("masked_fill(mask, -torch.inf) before the softmax.",)),
     "count_parameters": Exercise(MULTI, judge_count_parameters, ("nn.Linear(D, D) has D * D + D parameters.",)),
     "split_and_merge": Exercise(MULTI, judge_split_and_merge, ("view to (B, T, H, K) first, then transpose.",)),

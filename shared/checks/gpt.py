@@ -161,8 +161,7 @@ def judge_xl_bytes(answer: Any) -> str | None:
     if isinstance(answer, (int, float)) and abs(answer - 16 * n) < 0.06:
         return None
     for bytes_each, hint in ((4, "these are the weights alone"), (8, "AdamW's averages are missing"),
-                             (12, "AdamW keeps two averages for each parameter"),
-                             (8 / 2, "a float32 takes 4 bytes")):
+                             (12, "AdamW keeps two averages for each parameter")):
         if isinstance(answer, (int, float)) and abs(answer - bytes_each * n) < 0.06:
             return hint
     return compare_number(answer, 16 * n, {16 * n * 1e9: "divide by 10**9 for gigabytes"})

@@ -27,9 +27,9 @@ def window_lab(length: int, context: int, stride: int, batch_size: int, drop_las
     tokens = [readable(tokenizer.decode_single_token_bytes(i)) for i in ids]
     notes = [f"{n}\u00d7" if n else "never" for n in times]
     boxes = token_boxes(tokens, [PALE[0] if n else NEVER for n in times], notes)
-    text = (f"<p>({length} &minus; {context} &minus; 1) // {stride} + 1 = <b>{windows} windows</b>; "
-            f"<b>{batches} batches</b> of {batch_size}"
-            f"{f', {windows - used} windows dropped' if used < windows else ''}; "
+    text = (f"<p>windows: ({length} &minus; {context} &minus; 1) // {stride} + 1 = <b>{windows}</b>; "
+            f"batches of {batch_size}: <b>{batches}</b>"
+            f"{f', windows dropped: {windows - used}' if used < windows else ''}; "
             f"overlap of neighbours: {max(0, context - stride)} tokens; "
             f"<b>never an input: {times.count(0)}</b> of {length} tokens</p>{boxes}")
     return text, window_figure(grid)

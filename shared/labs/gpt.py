@@ -66,15 +66,18 @@ def memory_bars(cfg: GPTConfig, precision: str, batch: int) -> dict[str, list[fl
     """GB to run and to train, by part: {"weights": [run, train], ...}."""
     run, train, activation = PRECISIONS[precision]
     n = sum(count_parameters(cfg).values()) / 1e9
-    activations = activation_bytes(cfg, batch, cfg.context_length) / 4e9 * activation
+    logits = batch * cfg.context_length * cfg.vocab_size / 1e9  # numbers; the loss keeps them in float32
+    others = activation_bytes(cfg, batch, cfg.context_length) / 4e9 - logits
+    activations = others * activation + logits * 4 if activation else 0
     return {"weights": [n * run, n * train[0]], "gradients": [0, n * train[1]], "AdamW": [0, n * train[2]],
             "activations": [0, activations]}
 
 
 def draw_calculator(layers: int, heads: int, head_width: int, context: int, vocabulary: int, tied: bool,
-                    precision: str, batch: int, tokens: float, year: int, cpu: float) -> tuple[Figure, str]:
+                    bias: bool, precision: str, batch: int, tokens: float, year: int, cpu: float) -> tuple[Figure, str]:
     """A GPT's parameters and memory as bars, its operations, speed and price as a table; cpu in GFLOP/s."""
-    cfg = GPTConfig(vocabulary, context, heads * head_width, heads, layers, drop_rate=0.0, tie_weights=tied)
+    cfg = GPTConfig(vocabulary, context, heads * head_width, heads, layers, drop_rate=0.0, qkv_bias=bias,
+                    tie_weights=tied)
     parts, memory = count_parameters(cfg), memory_bars(cfg, precision, batch)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.8), gridspec_kw={"wspace": 0.25})
     bars = left.barh(list(parts), [n / 1e6 for n in parts.values()], color=BLUE)
