@@ -227,4 +227,5 @@ def test_answers_may_not_spoil_the_examples_by_changing_them():
 
 def test_what_a_function_returns_is_not_the_function():
     assert "the function itself" in verdict("data/build_vocab", {"a": 0})
-    assert "TypeError" in verdict("data/build_vocab", lambda pieces, special_tokens: Counter(pieces)())  # the learner's own slip
+    # a slip inside the learner's function is told as it is
+    assert "TypeError" in verdict("data/build_vocab", lambda pieces, special_tokens: Counter(pieces)())

@@ -21,7 +21,7 @@ from shared.gpt import GPTConfig, GPTModel
 from shared.memorization import copied_run_lengths, copied_share
 from shared.plots import BLACK, BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY
 from shared.training import calc_loss_batch, evaluate_model
-from shared.widgets import align, choice, log_slider, png_bytes, slider
+from shared.widgets import Lab, align, choice, log_slider, png_bytes, slider
 
 WORDS = ["rock", "sea", "ship"]  # the three-word vocabulary of the chapter's first examples
 
@@ -187,7 +187,7 @@ class TrainingRoom:
             control.observe(lambda change: self.show_plan(), names="value")
         self.plan, self.status, self.sample = W.HTML(), W.HTML("no run yet"), W.HTML()
         self.show_plan()
-        self.picture = W.Image(value=png_bytes(draw_runs([], tokenizer.n_vocab)), format="png")
+        self.picture = Lab.show_part(draw_runs([], tokenizer.n_vocab))
         buttons = W.HBox([self.train_button, self.stop_button])
         parts = [self.plan, buttons, self.status, self.picture, self.sample]
         self.box = W.VBox([*self.controls.values(), *parts])
