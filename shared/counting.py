@@ -16,12 +16,15 @@ def count_parameters(cfg: GPTConfig) -> dict[str, int]:
     }
 
 
-def activation_bytes(cfg: GPTConfig, B: int, T: int) -> int:
-    """Bytes that a training pass over (B, T) tokens keeps for its backward pass, in float32, small ones left out."""
+def activation_bytes(cfg: GPTConfig, B: int, T: int, bytes_each: int = 4) -> int:
+    """Bytes that a training pass over (B, T) tokens keeps for its backward pass, small ones left out.
+
+    `bytes_each` is the size of a number, 2 in mixed precision; the loss keeps its own in float32 all the same.
+    """
     BTD, dropout = B * T * cfg.emb_dim, cfg.drop_rate > 0
     block = 18 * BTD + 3 * B * cfg.n_heads * T * T if dropout else 16 * BTD
-    ends = (3 if dropout else 2) * BTD + B * T * cfg.vocab_size
-    return 4 * (cfg.n_layers * block + ends)
+    ends = (3 if dropout else 2) * BTD
+    return bytes_each * (cfg.n_layers * block + ends) + 4 * B * T * cfg.vocab_size
 
 
 def training_bytes(cfg: GPTConfig, B: int, T: int) -> dict[str, int]:

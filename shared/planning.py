@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.counting import count_parameters, flops_per_token, training_bytes
+from shared.counting import activation_bytes, count_parameters, flops_per_token, training_bytes
 from shared.gpt import GPTConfig
 
 
@@ -31,9 +31,8 @@ def device_gigabytes(cfg: GPTConfig, batch_size: int, hardware: Hardware) -> dic
     parts = {name: size / 1e9 for name, size in training_bytes(cfg, batch_size, cfg.context_length).items()}
     for name in ("weights", "gradients", "AdamW"):
         parts[name] /= hardware.devices if hardware.sharded else 1
-    if hardware.mixed:  # half the bytes for all but the loss, which is computed in float32
-        logits = 4 * batch_size * cfg.context_length * cfg.vocab_size / 1e9
-        parts["activations"] = (parts["activations"] - logits) / 2 + logits
+    if hardware.mixed:
+        parts["activations"] = activation_bytes(cfg, batch_size, cfg.context_length, bytes_each=2) / 1e9
     return parts
 
 

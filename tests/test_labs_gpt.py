@@ -71,6 +71,10 @@ def test_bars_add_up_to_bytes_a_parameter():
         assert sum(b[1] for name, b in bars.items() if name != "activations") == pytest.approx(n * train)
     assert memory_bars(GPT_CONFIG_124M, "float32", 4)["activations"][1] == pytest.approx(
         2 * memory_bars(GPT_CONFIG_124M, "float32", 2)["activations"][1])
+    full, mixed, none = (memory_bars(GPT_CONFIG_124M, p, 4)["activations"][1]
+                         for p in ("float32", "bfloat16, mixed", "int8, to run only"))
+    logits = 4 * 4 * 256 * 50257 / 1e9  # the loss's own numbers stay in float32
+    assert mixed - logits == pytest.approx((full - logits) / 2) and none == 0
 
 
 def test_the_estimate_is_near_a_documented_run():

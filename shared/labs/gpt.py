@@ -66,9 +66,7 @@ def memory_bars(cfg: GPTConfig, precision: str, batch: int) -> dict[str, list[fl
     """GB to run and to train, by part: {"weights": [run, train], ...}."""
     run, train, activation = PRECISIONS[precision]
     n = sum(count_parameters(cfg).values()) / 1e9
-    logits = batch * cfg.context_length * cfg.vocab_size / 1e9  # numbers; the loss keeps them in float32
-    others = activation_bytes(cfg, batch, cfg.context_length) / 4e9 - logits
-    activations = others * activation + logits * 4 if activation else 0
+    activations = activation_bytes(cfg, batch, cfg.context_length, activation) / 1e9 if activation else 0
     return {"weights": [n * run, n * train[0]], "gradients": [0, n * train[1]], "AdamW": [0, n * train[2]],
             "activations": [0, activations]}
 
