@@ -1,13 +1,20 @@
-"""What a notebook asks of the machine: memory, and whether this is a quick run."""
+"""What a notebook asks of the machine: memory, times, work done, and whether this is a quick run."""
 
 import ctypes
 import os
 import sys
-from typing import TypeVar
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 import psutil
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 T = TypeVar("T")
+Name = TypeVar("Name", bound=Hashable)
 
 
 def quick(normal: T, short: T) -> T:
@@ -45,3 +52,41 @@ def peak_memory_gib() -> float:
 def available_memory_gib() -> float:
     """Memory that a new process could have without swapping, in GiB."""
     return psutil.virtual_memory().available / 2**30
+
+
+def times_in_turn(calls: Mapping[Name, Callable[[], object]], rounds: int, threads: int = 1) -> dict[Name, list[float]]:
+    """The seconds of every call, {name: [first round, second round, ...]}.
+
+    The calls take turns, so that other work on the machine disturbs all of them alike. PyTorch uses one thread, unless
+    told otherwise: threads that must wait for each other are slowed down most by other work.
+    """
+    seconds: dict[Name, list[float]] = {name: [] for name in calls}
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for _ in range(rounds):
+            for name, call in calls.items():
+                start = time.perf_counter()
+                call()
+                seconds[name].append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
+    return seconds
+
+
+class CountOperations(TorchDispatchMode):
+    """Counts what PyTorch is asked to do inside `with CountOperations() as counted:`, the same on every machine.
+
+    `calls` is the number of operations, `largest` the bytes of the largest tensor that one of them returned.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls, self.largest = 0, 0
+
+    def __torch_dispatch__(self, operation: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result = operation(*args, **kwargs or {})
+        self.calls += 1
+        sizes = [leaf.untyped_storage().nbytes() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        self.largest = max([self.largest, *sizes])
+        return result
