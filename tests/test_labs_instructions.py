@@ -1,7 +1,6 @@
 """The pictures of chapter 5's labs, as plain functions."""
 
 import re
-import time
 from html import unescape
 
 import matplotlib.pyplot as plt
@@ -106,15 +105,6 @@ def test_bucketing_saves_padding_and_larger_batches_waste_more():
     plain, large = padding_in_title(batch_widths_view(8, False, 1)), padding_in_title(batch_widths_view(64, False, 1))
     assert padding_in_title(batch_widths_view(8, True, 1)) < 1 < 5 < plain < large
     assert padding_in_title(batch_widths_view(1, False, 1)) == 0
-
-
-def test_callbacks_are_quick():
-    for call in (lambda: mask_view(17, 6, 60, True), lambda: batch_widths_view(1, True, 2),
-                 lambda: template_view(700, "Phi-3")):
-        call()
-        start = time.process_time()
-        call()
-        assert time.process_time() - start < 0.2
 
 
 def test_answer_table_shows_one_record_of_each_family_and_what_was_expected():

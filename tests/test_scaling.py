@@ -54,7 +54,7 @@ def run_two(shards: Path, out: Path, *options: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(SCRIPT), *TINY,
                "--data", str(shards), "--out", str(out), *options]
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=one_thread, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, env=one_thread, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
