@@ -1,7 +1,7 @@
 """The test of the tests: notebooks pass while other work keeps every core busy, on an older processor, one thread.
 
-`pytest -m load` runs the notebooks that look at a clock or print what a trained model says; LLM_COURSE_LOAD=all runs all
-that take less than a minute on a quiet machine.
+`pytest -m load` runs the notebooks that look at a clock or print what a trained model says; LLM_COURSE_LOAD=all runs
+all that take less than a minute on a quiet machine.
 """
 
 import os
