@@ -19,4 +19,4 @@ def pytest_runtest_setup(item):
         return
     if cell.execution_count is None and cell.source.strip():
         pytest.fail("this code cell has no stored run, so nbval would compare nothing: "
-                    "run `python -m shared.authoring run` on its notebook", pytrace=False)
+                    "run `python -m shared.kit.course run` on its notebook", pytrace=False)

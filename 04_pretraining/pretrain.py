@@ -32,11 +32,11 @@ from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from shared.checkpoints import check_fit, list_checkpoints, read_checkpoint, save_checkpoint
 from shared.gpt import GPTConfig, GPTModel
+from shared.gpt2_weights import GPT2_SIZES
+from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.planning import Hardware, accumulation_for, device_gigabytes, plan_training
-from shared.pretrained import GPT2_SIZES
 from shared.schedules import attach_clipping, attach_schedule
 from shared.shards import open_token_shards, write_token_shards
-from shared.tokenizer import get_tokenizer
 from shared.training import TrainingState, generate_and_print_sample, random_states, train_model
 
 

@@ -1,6 +1,5 @@
 """Instruction records to padded, masked batches. Born in 05_instruction_finetuning/01, 02 and 03."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -8,20 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-
-from shared.downloads import read_course_file, read_lecture_file
-
-
-def load_instruction_data(name: str = "course") -> list[dict[str, str]]:
-    """The 1,100 records of "course" (written for it) or of "lectures", each with instruction, input and output.
-
-    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
-    """
-    if name == "course":
-        return json.loads(read_course_file("instruction-data.json"))
-    if name == "lectures":
-        return json.loads(read_lecture_file("instruction-data.json"))
-    raise ValueError(f"no instruction data is named {name!r}: there are 'course' and 'lectures'")
 
 
 def check_fields(entry: Any) -> None:

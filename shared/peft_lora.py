@@ -11,7 +11,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from shared.instructions import RESPONSE_MARK, check_fields, format_input, load_instruction_data
+from shared.instructions import RESPONSE_MARK, check_fields, format_input
+from shared.kit.corpora import load_instruction_data
 
 
 def load_records(name: str) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import ConcatDataset
 
-from shared.data import GPTDataset
+from shared.dataloader import GPTDataset
 
 
 def write_token_shards(token_ids: Iterable[int], folder: Path, tokens_a_shard: int = 100_000_000) -> list[Path]:

@@ -6,21 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import regex
-import tiktoken
 
-from shared import DATA_FOLDER
 from shared.bpe import apply_merges, learn_merges, split_pieces
-
-
-def get_tokenizer() -> tiktoken.Encoding:
-    """GPT-2's tokenizer, 50,257 tokens, from the files that the course carries; no network."""
-    return tiktoken.get_encoding("gpt2")
-
-
-def gpt2_files() -> tuple[Path, Path]:
-    """GPT-2's own merges and vocabulary, vocab.bpe and encoder.json, under the names by which tiktoken finds them."""
-    folder = DATA_FOLDER / "tiktoken"
-    return folder / "6d1cbeee0f20b3d9449abfede4726ed8212e3aee", folder / "6c7ea1a7e38e3a7f062df639a5b80947f075ffe6"
 
 
 def learn_vocabulary(text: str, vocab_size: int, special_tokens: Collection[str]) -> list[tuple[int, int]]:

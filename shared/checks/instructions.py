@@ -8,7 +8,8 @@ from torch import Tensor
 
 from shared.checks import Exercise
 from shared.checks.instructions_lora import EXERCISES as LORA_EXERCISES
-from shared.instructions import check_fields, load_instruction_data, split_records
+from shared.instructions import check_fields, split_records
+from shared.kit.corpora import load_instruction_data
 
 FOLDER = "05_instruction_finetuning/"
 SMALL_GPT_PARAMETERS = 925_952

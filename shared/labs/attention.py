@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from shared.plots import BLACK, BLUE, GREEN, ORANGE, RED, token_boxes
+from shared.kit.plots import BLACK, BLUE, GREEN, ORANGE, RED, token_boxes
 
 MIXING_WORDS = ("the", "bell", "rang", "twice")
 MIXING_POINTS = torch.tensor([[1.0, 0.0], [3.0, 2.0], [2.0, 4.0], [6.0, 2.0]])  # (T, D)

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from shared.bpe import merge_pair, split_pieces
-from shared.data import load_corpus
-from shared.plots import BLUE, ORANGE, PALE, RED, token_boxes
-from shared.tokenizer import BPETokenizer, check_text, get_tokenizer, gpt2_files
+from shared.kit.corpora import load_corpus
+from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
+from shared.kit.plots import BLUE, ORANGE, PALE, RED, token_boxes
+from shared.tokenizer import BPETokenizer, check_text
 
 WORDS = re.compile(r"""([,.:;?_!"()']|--|\s)""")  # as in 01_data/01_tokenization
 UNKNOWN, NEW = PALE[3], PALE[1]

@@ -8,10 +8,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from shared.data import GPTDataset, load_corpus
+from shared.dataloader import GPTDataset
+from shared.kit.corpora import load_corpus
+from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.kit.plots import ORANGE, PALE, token_boxes
 from shared.labs.data import limited, readable
-from shared.plots import ORANGE, PALE, token_boxes
-from shared.tokenizer import get_tokenizer
 
 NEVER = PALE[3]
 

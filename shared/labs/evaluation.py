@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from shared.evaluation import wilson_interval
-from shared.plots import BLUE, ORANGE
+from shared.kit.plots import BLUE, ORANGE
 
 
 def interval_figure(scores: Mapping[str, tuple[int, int]], confidence: float = 0.95) -> Figure:

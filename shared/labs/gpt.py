@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from shared.counting import activation_bytes, count_parameters, flops_per_token
 from shared.gpt import GPTConfig
-from shared.plots import BLUE, ORANGE, PINK, SKY
+from shared.kit.plots import BLUE, ORANGE, PINK, SKY
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "GELU": nn.functional.gelu, "ReLU": torch.relu, "sigmoid": torch.sigmoid, "none": lambda x: x,

@@ -12,7 +12,6 @@ from torch import nn
 
 from shared.evaluation import exact_match
 from shared.generation import generate
-from shared.instruction_records import family_of
 from shared.instructions import (
     PHI3_RESPONSE_MARK,
     RESPONSE_MARK,
@@ -20,11 +19,12 @@ from shared.instructions import (
     custom_collate_fn,
     format_input,
     format_input_phi3,
-    load_instruction_data,
     split_records,
 )
-from shared.plots import BLUE, PALE, RED, token_boxes
-from shared.tokenizer import get_tokenizer
+from shared.kit.corpora import load_instruction_data
+from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.kit.instruction_records import family_of
+from shared.kit.plots import BLUE, PALE, RED, token_boxes
 
 PROMPT_COLOUR, ANSWER_COLOUR, END_COLOUR, PADDING_COLOUR = PALE[0], PALE[1], PALE[2], "#e4e4e4"
 TEMPLATES = {

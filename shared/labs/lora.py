@@ -12,8 +12,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from shared.kit.plots import BLUE, ORANGE
 from shared.lora import ALL_LINEAR, apply_lora, count_trainable
-from shared.plots import BLUE, ORANGE
 from shared.training import calc_loss_batch
 
 CELL = "padding:2px 10px;text-align:left"

@@ -7,9 +7,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from shared.base_models import stream_answer
+from shared.hub_models import stream_answer
 from shared.instructions import RESPONSE_MARK, format_input
-from shared.plots import BLUE, ORANGE, PALE
+from shared.kit.plots import BLUE, ORANGE, PALE
 
 
 def loss_figure(log: Sequence[Mapping[str, float]]) -> Figure:

@@ -15,13 +15,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from shared.data import create_dataloader, split_text
+from shared.dataloader import create_dataloader, split_text
 from shared.generation import generate, greedy, next_token_probs, stream_tokens, text_to_token_ids
 from shared.gpt import GPTConfig, GPTModel
+from shared.kit.plots import BLACK, BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY
+from shared.kit.widgets import Lab, align, choice, log_slider, png_bytes, slider
 from shared.memorization import copied_run_lengths, copied_share
-from shared.plots import BLACK, BLUE, GREEN, ORANGE, PALE, PINK, RED, SKY
 from shared.training import calc_loss_batch, evaluate_model
-from shared.widgets import Lab, align, choice, log_slider, png_bytes, slider
 
 WORDS = ["rock", "sea", "ship"]  # the three-word vocabulary of the chapter's first examples
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from shared.gpt2_weights import GPT2_SIZES
+from shared.kit.plots import BLUE, GREEN, ORANGE, PINK, RED
 from shared.planning import Hardware, device_gigabytes, plan_training
-from shared.plots import BLUE, GREEN, ORANGE, PINK, RED
-from shared.pretrained import GPT2_SIZES
 from shared.schedules import learning_rate_at
 
 # peak in 10**12 operations a second (GPUs: bfloat16), memory in GB, dollars an hour (rounded list prices of 2024)

@@ -18,7 +18,7 @@ VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS = 50257, 256, 768, 12, 12
 def our_step():
     """The course's model, loss and optimizer, with the settings of the headline run."""
     from shared.gpt import GPT_CONFIG_124M, GPTModel
-    from shared.system import keep_freed_memory
+    from shared.kit.system import keep_freed_memory
     from shared.training import calc_loss_batch
 
     keep_freed_memory()

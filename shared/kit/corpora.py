@@ -1,0 +1,69 @@
+"""The texts and records to learn from: the course's own, and the lectures' by LLM_COURSE_DATA or one download."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from shared.kit.downloads import DATA_FOLDER, download
+
+BOOK = "https://raw.githubusercontent.com/rasbt/LLMs-from-scratch/main/"
+# file name: (address, SHA-256)
+LECTURE_FILES = {
+    "the-verdict.txt": (
+        BOOK + "ch02/01_main-chapter-code/the-verdict.txt",
+        "b41e41a68f0398a3154ae69e2e4c0e2694e17fe0d66730536837f1b01935b31f",
+    ),
+    "instruction-data.json": (
+        BOOK + "ch07/01_main-chapter-code/instruction-data.json",
+        "7e09a9af353722ca15c18bc580f093f9c39d3178335a75177319cb1e1d163944",
+    ),
+}
+
+
+def read_course_file(file_name: str) -> str:
+    """The text of a file that the course carries."""
+    return (DATA_FOLDER / file_name).read_text(encoding="utf-8")
+
+
+def read_lecture_file(file_name: str) -> str:
+    """The text of one of the lectures' files, its hash checked.
+
+    Looks in the folder named by LLM_COURSE_DATA first, then downloads once into the user's cache. Raises ValueError
+    for a file with another hash, ConnectionError if there is no network.
+    """
+    address, sha256 = LECTURE_FILES[file_name]
+    folder = os.environ.get("LLM_COURSE_DATA")
+    path = Path(folder, file_name) if folder else None
+    if path is None or not path.is_file():
+        path = download(address, sha256, file_name)
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ValueError(f"{path} is not the lectures' file: its SHA-256 is {found}, expected {sha256}; "
+                         f"delete it, or put the right file there (from {address})")
+    return content.decode("utf-8")
+
+
+def load_corpus(name: str = "story") -> str:
+    """The text of "story", written for this course, or of "the-verdict" (Edith Wharton, 1908), as the lectures use.
+
+    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
+    """
+    if name == "story":
+        return read_course_file("story.txt")
+    if name == "the-verdict":
+        return read_lecture_file("the-verdict.txt")
+    raise ValueError(f"no corpus is named {name!r}: there are 'story' and 'the-verdict'")
+
+
+def load_instruction_data(name: str = "course") -> list[dict[str, str]]:
+    """The 1,100 records of "course" (written for it) or of "lectures", each with instruction, input and output.
+
+    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
+    """
+    if name == "course":
+        return json.loads(read_course_file("instruction-data.json"))
+    if name == "lectures":
+        return json.loads(read_lecture_file("instruction-data.json"))
+    raise ValueError(f"no instruction data is named {name!r}: there are 'course' and 'lectures'")

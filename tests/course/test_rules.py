@@ -1,0 +1,319 @@
+"""The house rules: how notebooks are built, where names are born, what the repository may hold."""
+
+import ast
+import builtins
+import difflib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from shared.kit.course import (
+    PICTURE,
+    ROOT,
+    definitions,
+    notebook_paths,
+    readme_picture,
+    tagged_definitions,
+)
+
+NOTEBOOKS = notebook_paths()
+TAUGHT = sorted({module for _, module, _, _ in tagged_definitions()})
+PLUMBING = {"shared.kit.plots", "shared.kit.widgets", "shared.checks", "shared.labs", "shared.kit.course"}
+LAYOUT = {
+    "README.md", "requirements.txt", "pyproject.toml", "conftest.py", "LICENSE", "shared", "tests",
+    "01_data", "02_attention", "03_gpt", "04_pretraining", "05_instruction_finetuning",
+}
+by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def text_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
+def lesson_cells(path: Path) -> list[nbformat.NotebookNode]:
+    """The code cells before the exercises."""
+    cells = read(path).cells
+    end = next((i for i, c in enumerate(cells) if re.search(r"^## Exercises$", c.source, re.M)), len(cells))
+    return [cell for cell in cells[:end] if cell.cell_type == "code"]
+
+
+def is_tagged(cell: nbformat.NotebookNode) -> bool:
+    return any(tag.startswith("shared:") for tag in tags(cell))
+
+
+def tracked_files() -> list[str]:
+    """All files of the repository that git tracks; without git (a downloaded archive) the check is skipped aloud."""
+    git = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip(f"this copy is no git checkout: {git.stderr.strip()}")
+    return [name for name in git.stdout.split("\0") if name]
+
+
+# ---- one definition, one birthplace
+
+
+@pytest.mark.parametrize("module", TAUGHT)
+def test_shared_is_the_copy_of_the_tagged_cells(module):
+    path = ROOT / "shared" / f"{module}.py"
+    copies = definitions(path.read_text(encoding="utf-8"))
+    for notebook, _, name, text in (found for found in tagged_definitions() if found[1] == module):
+        copy = copies.get(name, "")
+        lines = difflib.unified_diff(copy.splitlines(), text.splitlines(), str(path), str(notebook), lineterm="")
+        diff = "\n".join(lines)
+        assert copy == text, f"{name} differs; run `python -m shared.kit.course copy`\n{diff}"
+
+
+def test_a_taught_name_is_born_once():
+    births = {}
+    for notebook, _, name, _ in tagged_definitions():
+        births.setdefault(name, []).append(notebook.stem)
+    twice = {name: where for name, where in births.items() if len(where) > 1}
+    assert not twice
+    assert births, "no tagged cell found: the other tests would hold nothing"
+
+
+@by_name
+def test_tagged_cells_hold_only_definitions(path):
+    for cell in filter(is_tagged, code_cells(path)):
+        for node in ast.parse(cell.source).body:
+            name = getattr(node, "name", None) or getattr(getattr(node, "targets", [None])[0], "id", None)
+            assert name and cell.source.count("\n") < 40, f"{path.name}: not a short definition:\n{cell.source[:200]}"
+            assert isinstance(node, (ast.FunctionDef, ast.ClassDef)) or name.isupper(), f"{path.name}: {name}"
+
+
+@by_name
+def test_no_name_is_used_before_its_birth_or_defined_again(path):
+    births = {name: notebook for notebook, _, name, _ in tagged_definitions()}
+    imported = set()
+    for cell in code_cells(path):
+        tree = ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.M))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shared"):
+                for alias in node.names:
+                    imported.add(alias.asname or alias.name)
+                    birth = births.get(alias.name, path)
+                    assert birth <= path, f"{path.name} imports {alias.name}, born only in {birth.name}"
+                    assert birth != path or alias.name not in births, f"{alias.name} is born here, yet imported"
+        for node in tree.body:
+            name = getattr(node, "name", None)
+            assert name not in imported, f"{path.name} defines {name} again"
+
+
+def test_imports_among_modules_have_no_cycle_and_taught_modules_need_no_plumbing():
+    imports = {}
+    for path in (ROOT / "shared").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+        imports[f"shared.{path.stem}"] = {name for name in names if name.startswith("shared.")}
+    for module in TAUGHT:
+        used = {name for name in imports[f"shared.{module}"] if any(name.startswith(p) for p in PLUMBING)}
+        assert not used, f"shared/{module}.py is taught and imports {used}"
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        for used in imports.get(module, ()):
+            visit(used, (*trail, module))
+
+    for module in imports:
+        visit(module, ())
+
+
+# ---- how a notebook is built
+
+
+@by_name
+def test_cells_are_short_and_text_comes_first(path):
+    previous = None
+    imports = code_cells(path)[0].source
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            words = len(re.sub(r"\$\$.*?\$\$|\|.*\||<[^>]+>", " ", cell.source, flags=re.S).split())
+            assert words <= 120, f"{words} words: {cell.source[:80]}"
+        elif cell.cell_type == "code":
+            wide = [line for line in cell.source.splitlines() if len(line) > (120 if is_tagged(cell) else 110)]
+            assert not wide, f"wider than a JupyterLab cell: {wide[0]}"
+            length = cell.source.count("\n") + 1
+            limit = 40 if is_tagged(cell) or cell.source == imports else 15
+            assert length <= limit, f"{length} lines: {cell.source[:80]}"
+            assert previous is not None and previous.cell_type == "markdown", f"no text before: {cell.source[:80]}"
+        previous = cell
+
+
+@by_name
+def test_number_of_cells_and_order_of_runs(path):
+    cells = code_cells(path)
+    lesson = lesson_cells(path)
+    assert 15 <= len(lesson) <= 40, f"{len(lesson)} code cells before the exercises"
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@by_name
+def test_imports_stand_in_the_first_cell(path):
+    for cell in code_cells(path)[1:]:
+        tree = ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.M))
+        found = [ast.unparse(n) for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+        assert not found, found
+
+
+@by_name
+def test_ignored_cells_are_few_and_followed_by_a_strict_one(path):
+    cells = code_cells(path)
+    ignored = [i for i, c in enumerate(cells) if "nbval-ignore-output" in tags(c) or "NBVAL_IGNORE" in c.source]
+    assert len(ignored) <= len(cells) / 10, f"{len(ignored)} of {len(cells)} cells ignored"
+    assert not [c for c in cells if "nbval-skip" in tags(c) or "NBVAL_SKIP" in c.source]
+    for i in ignored:
+        if "times_in_turn(" in cells[i].source:
+            continue  # times are shown, never asserted
+        assert i + 1 < len(cells), "an ignored cell at the end: nothing checks it"
+        later = "".join(c.source for c in cells[i + 1 : i + 4])
+        assert "assert" in later, f"no assert within three cells after the ignored one: {cells[i].source[:80]}"
+
+
+@by_name
+def test_errors_are_meant(path):
+    for cell in code_cells(path):
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in tags(cell)), cell.source[:80]
+
+
+@pytest.mark.parametrize("chapter", sorted({p.parent for p in NOTEBOOKS}), ids=lambda p: p.name)
+def test_each_chapter_fails_once_on_purpose(chapter):
+    assert any("raises-exception" in tags(c) for p in chapter.glob("*.ipynb") for c in code_cells(p))
+
+
+@by_name
+def test_header_and_footer(path):
+    cells = text_cells(path)
+    assert re.match(r"# \S", cells[0].source), "the first cell holds the title"
+    head = "\n".join(cell.source for cell in cells[:2])
+    for part in ("**The question:** ", "**You need:** ", "**Time:** ", "**You will build:** ", "GLOSSARY.md)"):
+        assert part in head, f"the head lacks {part}"
+    assert re.search(r"The question:[^\n]*\?", head) and re.search(r"Time:\*\* \d+ minutes", head)
+    tail = "\n".join(cell.source for cell in cells[-8:])
+    assert re.search(r"[Tt]hree (takeaways|things)|[Tt]akeaways", tail), "the end holds three takeaways"
+    if path != NOTEBOOKS[-1]:
+        following = NOTEBOOKS[NOTEBOOKS.index(path) + 1]
+        assert following.name in "\n".join(c.source for c in cells), f"no link to {following.name}"
+
+
+@by_name
+def test_exercises_start_empty_and_are_solved_at_the_end(path):
+    source = "\n".join(cell.source for cell in code_cells(path))
+    asked = re.findall(r'check\(\s*"([\w/]+)"', source)
+    assert len(set(asked)) >= 2, f"{len(set(asked))} exercises"
+    for name in set(asked):
+        assert asked.count(name) >= 2, f"{name}: the exercise and its solution each call check"
+    printed = "".join(o.get("text", "") for c in code_cells(path) for o in c.outputs)
+    for name in set(asked):
+        assert f"{name}: not attempted yet" in printed and f"{name}: right" in printed, name
+    assert re.search(r"0 of \d+ done", printed), "the progress line"
+    text = "\n\n".join(cell.source for cell in text_cells(path))
+    numbers = [[int(n) for n in re.findall(r"^\*\*(\d+)\.", part, re.MULTILINE)]
+               for part in re.split(r"^## (?:Exercises|Solutions)$", text, flags=re.MULTILINE)[1:]]
+    assert numbers == [list(range(1, len(set(asked)) + 1))] * 2, "each exercise and each solution has its number"
+
+
+@by_name
+def test_links_and_pictures(path):
+    text = "\n".join(cell.source for cell in text_cells(path))
+    check_links(text, path.parent)
+
+
+def test_links_of_the_readme():
+    check_links((ROOT / "README.md").read_text(encoding="utf-8"), ROOT)
+
+
+def test_the_picture_of_the_readme_is_the_headline_run():
+    assert PICTURE.read_bytes() == readme_picture(), "run `python -m shared.kit.course picture`"
+
+
+def check_links(text: str, folder: Path) -> None:
+    for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", text):
+        assert alt.strip(), f"no alternative text for {target}"
+        assert (folder / target).is_file(), target
+    assert not re.findall(r"<img(?![^>]*alt=)", text)
+    for target in re.findall(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)", text):
+        if not re.match(r"https?://|#", target):
+            assert (folder / target.split("#")[0]).exists(), f"dead link: {target}"
+
+
+@by_name
+def test_size_paths_and_metadata(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.encode()) < 500_000, f"{len(text.encode())} bytes"
+    assert "widgets" not in read(path).metadata, "saved widget state makes cells blank elsewhere"
+    outside = re.search(r"(?<![\w./~])/(home|work|root|tmp|Users)/\w+|[A-Z]:\\\\Users", text)
+    assert outside is None, f"a path of one machine: {outside and outside.group(0)}"
+
+
+# ---- the whole repository
+
+
+def test_top_level_holds_what_the_layout_says():
+    tops = {name.split("/")[0] for name in tracked_files()}
+    assert {top for top in tops if not top.startswith(".")} == LAYOUT
+
+
+def test_modules_are_short():
+    for path in (ROOT / "shared").glob("*.py"):
+        tables = path.stem == "instruction_records"  # lists of words
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= (700 if tables else 220), f"{path.name}: {lines} lines"
+
+
+def test_public_functions_of_taught_modules_have_docstrings_and_hints():
+    for module in TAUGHT:
+        tree = ast.parse((ROOT / "shared" / f"{module}.py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert ast.get_docstring(node), f"{module}.{node.name} has no docstring"
+            for function in (n for n in ast.walk(node) if isinstance(n, ast.FunctionDef)):
+                named = [a for a in function.args.args + function.args.kwonlyargs if a.arg not in ("self", "cls")]
+                bare = [a.arg for a in named if a.annotation is None]
+                assert not bare, f"{module}.{function.name}: no type hint for {bare}"
+
+
+@pytest.mark.parametrize("command", [
+    [sys.executable, "-m", "ruff", "check", "."],
+    # wrong spellings are the subject of one family of instruction records
+    [sys.executable, "-m", "codespell_lib", "--skip",
+     "*/data/*,*.ipynb,./.git,./.venv,./venv,*/instruction_records.py", "."],
+], ids=["ruff", "codespell"])
+def test_linters(command):
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@by_name
+def test_spelling_of_the_text(path, tmp_path):
+    text = tmp_path / "text.md"
+    text.write_text("\n".join(cell.source for cell in text_cells(path)), encoding="utf-8")
+    result = subprocess.run([sys.executable, "-m", "codespell_lib", str(text)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_network_is_cut_in_tests():
+    script = "import urllib.request; urllib.request.urlopen('https://pypi.org', timeout=5)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode != 0 and "refused" in result.stderr.lower(), result.stderr
+
+
+def test_builtins_are_not_shadowed_at_the_top_level():
+    for _, module, name, _ in tagged_definitions():
+        assert not hasattr(builtins, name), f"{module}.{name}"

@@ -1,0 +1,51 @@
+"""The test of the tests: notebooks pass while other work keeps every core busy, on an older processor, one thread.
+
+`pytest -m load` runs the notebooks that look at a clock or print what a trained model says; LLM_COURSE_LOAD=all runs
+all that take less than a minute on a quiet machine.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from shared.kit.course import ROOT, notebook_paths
+
+# what PyTorch and its libraries would choose on a processor without AVX-512, and on one without AVX
+PROCESSORS = {
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "default": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+}
+SHORT = ["01_data/02_byte_pair_encoding", "02_attention/01_averaging_the_past", "02_attention/04_multi_head",
+         "03_gpt/01_transformer_block"]
+HEAVY = ["04_pretraining/03_pretraining_162m", "05_instruction_finetuning/04_finetuning",
+         "05_instruction_finetuning/05_lora", "05_instruction_finetuning/06_lora_with_peft",
+         "05_instruction_finetuning/07_evaluation"]
+LIGHT = [n for n in (f"{p.parent.name}/{p.stem}" for p in notebook_paths()) if n not in HEAVY]
+CHOSEN = LIGHT if os.environ.get("LLM_COURSE_LOAD") == "all" else SHORT
+
+
+@pytest.fixture
+def busy_machine() -> Iterator[None]:
+    """A process for each core that does nothing but keep it busy."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_notebooks_pass_on_a_busy_machine(busy_machine, processor):
+    environment = os.environ | PROCESSORS[processor] | {"OMP_NUM_THREADS": "1"}
+    files = [f"{name}.ipynb" for name in CHOSEN]
+    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", *files]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+
+
+def test_heavy_notebooks_are_named_rightly():
+    assert set(SHORT) <= set(LIGHT) and len(LIGHT) + len(HEAVY) == len(notebook_paths())

@@ -1,0 +1,165 @@
+"""Generation: the cache changes nothing but the time; bad prompts are explained; end tokens end."""
+
+import pytest
+import torch
+
+from shared.generation import (
+    KVCache,
+    check_prompt,
+    generate_text_simple,
+    greedy,
+    stream_tokens,
+    text_to_token_ids,
+    to_column_major,
+    token_ids_to_text,
+)
+from shared.gpt import GPT_CONFIG_124M, GPTConfig, GPTModel
+from shared.kit.gpt2_vocabulary import get_tokenizer
+
+
+def gpt(context_length: int = 8, **options) -> GPTModel:
+    torch.manual_seed(123)
+    return GPTModel(GPTConfig(31, context_length, emb_dim=24, n_heads=3, n_layers=2, **options)).eval()
+
+
+def streamed(model: GPTModel, idx: torch.Tensor, n: int, **options) -> torch.Tensor:
+    return torch.cat([idx, *stream_tokens(model, idx, n, model.cfg.context_length, **options)], dim=1)
+
+
+def prompt(B: int, T: int, seed: int = 3) -> torch.Tensor:
+    return torch.randint(31, (B, T), generator=torch.Generator().manual_seed(seed))  # (B, T)
+
+
+# ---- text and ids
+
+
+@pytest.mark.parametrize("text", ["Hello, I am", "naïve — “quoted” 🙂\n\n", "a<|endoftext|>b", " "])
+def test_text_survives_the_way_there_and_back(text):
+    tokenizer = get_tokenizer()
+    ids = text_to_token_ids(text, tokenizer)
+    assert ids.dim() == 2 and ids.size(0) == 1 and ids.dtype == torch.long
+    assert token_ids_to_text(ids, tokenizer) == text == token_ids_to_text(ids[0], tokenizer)
+
+
+def test_the_end_token_is_one_id_and_an_empty_text_has_none():
+    assert text_to_token_ids("<|endoftext|>", get_tokenizer()).tolist() == [[50256]]
+    assert text_to_token_ids("", get_tokenizer()).shape == (1, 0)
+
+
+# ---- with and without a cache
+
+
+@pytest.mark.parametrize("B, T, n", [(1, 1, 5), (1, 3, 40), (3, 3, 40), (2, 8, 12), (3, 20, 25), (2, 7, 1), (1, 2, 0)])
+@pytest.mark.parametrize("options", [{}, {"tie_weights": True, "qkv_bias": True}, {"drop_rate": 0.5}])
+def test_the_cache_changes_no_token_even_past_the_contexts_end(B, T, n, options):
+    model, idx = gpt(**options), prompt(B, T)
+    assert torch.equal(streamed(model, idx, n), generate_text_simple(model, idx, n, 8))
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_window_smaller_than_the_models_context(size):
+    model, idx = gpt(), prompt(2, 4)
+    fast = torch.cat([idx, *stream_tokens(model, idx, 12, size)], dim=1)
+    assert torch.equal(fast, generate_text_simple(model, idx, 12, size))
+
+
+def test_cached_logits_equal_full_ones_in_steps_of_any_length():
+    model, idx = gpt(context_length=16), prompt(2, 12)
+    full, caches, pieces = model(idx), [KVCache() for _ in model.trf_blocks], []
+    for piece in idx.split([5, 1, 4, 2], dim=1):
+        pieces.append(model(piece, caches))
+    assert torch.allclose(torch.cat(pieces, dim=1), full, atol=1e-5)
+    assert caches[0].length == 12 and caches[0].keys.shape == (2, 3, 12, 8)
+
+
+def test_cached_tokens_count_towards_the_context():
+    model = gpt()
+    caches = [KVCache() for _ in model.trf_blocks]
+    model(prompt(1, 6), caches)
+    with pytest.raises(ValueError, match="9 tokens.*context_length=8"):
+        model(prompt(1, 3), caches)
+
+
+def test_each_step_reads_one_token_only():
+    model, lengths = gpt(context_length=16), []
+    model.tok_emb.register_forward_hook(lambda module, inputs, out: lengths.append(inputs[0].size(1)))
+    streamed(model, prompt(1, 4), 6)
+    assert lengths == [4, 1, 1, 1, 1, 1]
+
+
+def test_only_the_last_tokens_of_a_long_prompt_count():
+    model, idx = gpt(), prompt(1, 20)
+    assert torch.equal(streamed(model, idx, 6)[:, 12:], streamed(model, idx[:, -8:], 6))
+
+
+def test_greedy_takes_the_largest_of_each_row():
+    assert greedy(torch.tensor([[0.0, 3.0, 1.0], [2.0, -1.0, 1.0]])).tolist() == [[1], [0]]
+
+
+def test_the_choice_is_free():
+    model = gpt()
+    assert streamed(model, prompt(2, 2), 4, choose=lambda logits: torch.full((2, 1), 17))[:, 2:].unique().item() == 17
+
+
+def test_a_stream_yields_at_its_pace_and_leaves_gradients_on():
+    stream = stream_tokens(gpt(), prompt(1, 2), 5, 8)
+    assert next(stream).shape == (1, 1) and torch.is_grad_enabled()
+    assert len(list(stream)) == 4
+
+
+# ---- the end token
+
+
+def test_a_stream_ends_before_the_end_token():
+    model, idx = gpt(), prompt(1, 3)
+    plain = streamed(model, idx, 12)[0, 3:]
+    eos_id = plain[4].item()
+    stop = plain.tolist().index(eos_id)
+    assert streamed(model, idx, 12, eos_id=eos_id)[0, 3:].tolist() == plain[:stop].tolist()
+
+
+def test_rows_that_have_ended_wait_for_the_others():
+    chosen = iter([[1, 2], [9, 3], [4, 5], [6, 9], [7, 7]])
+    out = streamed(gpt(), prompt(2, 2), 5, choose=lambda _: torch.tensor(next(chosen)).unsqueeze(1), eos_id=9)
+    assert out[:, 2:].tolist() == [[1, 9, 9], [2, 3, 5]]
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize("generate", [
+    lambda *given: generate_text_simple(*given), lambda *given: list(stream_tokens(*given)),
+    lambda *given: check_prompt(*given)], ids=["plain", "stream", "check"])
+@pytest.mark.parametrize("idx, n, size, message", [
+    (torch.zeros(1, 0, dtype=torch.long), 3, 8, r"shape \(1, 0\)"), (torch.zeros(3, dtype=torch.long), 3, 8, r"\(3,\)"),
+    (torch.tensor([[1, 31]]), 3, 8, "1 to 31.*0 to 30"), (torch.tensor([[-1, 2]]), 3, 8, "-1 to 2"),
+    (torch.tensor([[1]]), -2, 8, "max_new_tokens=-2"), (torch.tensor([[1]]), 3, 0, "context_size=0"),
+    (torch.tensor([[1]]), 3, 9, "context_size=9.*context_length=8")])
+def test_what_cannot_be_continued_is_explained(generate, idx, n, size, message):
+    with pytest.raises(ValueError, match=message):
+        generate(gpt(), idx, n, size)
+
+
+# ---- the lectures
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_column_major_weights_write_the_same_text(tied):
+    model, columns = gpt(tie_weights=tied), gpt(tie_weights=tied)
+    to_column_major(columns)
+    for (name, old), (_, new) in zip(model.named_parameters(), columns.named_parameters(), strict=True):
+        assert old.shape == new.shape and torch.equal(old, new), name
+    assert columns.trf_blocks[0].ff.layers[0].weight.stride(0) == 1
+    assert columns.tok_emb.weight.is_contiguous()
+    assert (columns.out_head.weight.data_ptr() == columns.tok_emb.weight.data_ptr()) == tied
+    assert (columns.out_head.weight.stride(0) == 1) == (not tied)
+    assert torch.equal(streamed(columns, prompt(3, 4), 20), streamed(model, prompt(3, 4), 20))
+
+
+def test_the_untrained_model_writes_the_lectures_words():
+    tokenizer = get_tokenizer()
+    torch.manual_seed(123)
+    model = GPTModel(GPT_CONFIG_124M).eval()
+    idx = text_to_token_ids("Every effort moves you", tokenizer)
+    text = token_ids_to_text(streamed(model, idx, 10), tokenizer)
+    assert text == "Every effort moves you rentingetic wasnم refres RexMeCHicular stren"

@@ -1,0 +1,221 @@
+"""Loss, evaluation and the training loop: properties that any right implementation has."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from shared.dataloader import create_dataloader, split_text
+from shared.gpt import GPTConfig, GPTModel
+from shared.kit.corpora import load_corpus
+from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.training import (
+    TrainingState,
+    calc_loss_batch,
+    calc_loss_loader,
+    evaluate_model,
+    generate_and_print_sample,
+    train_model,
+)
+
+CFG = GPTConfig(vocab_size=50, context_length=8, emb_dim=16, n_heads=2, n_layers=2, drop_rate=0.2)
+
+
+class Letters:
+    """A tokenizer of single characters, enough for samples."""
+
+    def encode(self, text, allowed_special=frozenset()):
+        return [ord(c) % 50 for c in text]
+
+    def decode(self, ids):
+        return "".join(chr(97 + i % 26) for i in ids) + "\n"
+
+
+class Counting(nn.Module):
+    """Wraps a model and notes in which mode, and whether with gradients, it is called."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.calls, self.pos_emb = model, [], model.pos_emb
+
+    def forward(self, idx):
+        self.calls.append((self.training, torch.is_grad_enabled()))
+        return self.model(idx)
+
+
+def loaders(n=200, batch_size=4):
+    ids = torch.randint(50, (n,), generator=torch.Generator().manual_seed(5)).tolist()
+    return create_dataloader(ids, batch_size, 8, 8), create_dataloader(ids[:70], 2, 8, 8, shuffle=False)
+
+
+def small_model(seed=1):
+    torch.manual_seed(seed)
+    return GPTModel(CFG)
+
+
+def run(model, num_epochs, lr=3e-3, start_context=None, **options):
+    train_loader, val_loader = loaders()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
+    torch.manual_seed(3)
+    return train_model(model, train_loader, val_loader, optimizer, "cpu", num_epochs, 2, 2, start_context, Letters(),
+                       progress=False, **options)
+
+
+# ---- the loss
+
+
+def test_loss_is_the_mean_negative_log_probability_of_the_targets():
+    model, (batch, targets) = small_model().eval(), next(iter(loaders()[0]))
+    log_probs = model(batch).log_softmax(-1)
+    by_hand = -torch.stack([log_probs[b, t, targets[b, t]] for b in range(4) for t in range(8)]).mean()
+    torch.testing.assert_close(calc_loss_batch(batch, targets, model, "cpu"), by_hand)
+
+
+def test_masked_targets_do_not_count_and_a_batch_of_them_is_refused():
+    model, (batch, targets) = small_model().eval(), next(iter(loaders()[0]))
+    masked = targets.clone()
+    masked[1:] = -100
+    expected = F.cross_entropy(model(batch)[0], targets[0])
+    torch.testing.assert_close(calc_loss_batch(batch, masked, model, "cpu"), expected)
+    with pytest.raises(ValueError, match="every target .* -100"):
+        calc_loss_batch(batch, torch.full_like(targets, -100), model, "cpu")
+
+
+def test_loss_of_a_loader_is_the_mean_over_the_batches_asked_for():
+    model, (_, val_loader) = small_model().eval(), loaders()
+    each = [calc_loss_batch(*batch, model, "cpu").item() for batch in val_loader]
+    assert calc_loss_loader(val_loader, model, "cpu") == pytest.approx(sum(each) / len(each))
+    assert calc_loss_loader(val_loader, model, "cpu", 2) == pytest.approx(sum(each[:2]) / 2)
+    assert calc_loss_loader(val_loader, model, "cpu", 10_000) == calc_loss_loader(val_loader, model, "cpu")
+
+
+def test_a_loader_is_not_asked_for_more_batches_than_needed():
+    given, model, (_, val_loader) = [], small_model(), loaders()
+
+    class Watched(list):
+        def __iter__(self):
+            for batch in super().__iter__():
+                given.append(batch)
+                yield batch
+
+    calc_loss_loader(Watched(val_loader), model, "cpu", 2)
+    assert len(given) == 2
+
+
+@pytest.mark.parametrize("num_batches", [0, -1, None])
+def test_no_batch_is_an_error_and_not_nan(num_batches):
+    with pytest.raises(ValueError, match="no batch to evaluate"):
+        calc_loss_loader([] if num_batches is None else loaders()[1], small_model(), "cpu", num_batches)
+
+
+def test_untrained_loss_is_near_the_logarithm_of_the_vocabulary():
+    torch.manual_seed(123)
+    model = GPTModel(GPTConfig(50257, 64, emb_dim=64, n_heads=4, n_layers=2)).eval()
+    ids = get_tokenizer().encode(split_text(load_corpus("story"))[0])
+    loader = create_dataloader(ids[:700], 2, 64, 64)
+    with torch.no_grad():
+        assert abs(calc_loss_loader(loader, model, "cpu") - math.log(50257)) < 0.4
+
+
+# ---- looking from outside
+
+
+def test_evaluation_has_no_dropout_and_no_gradients_and_goes_back_to_training():
+    model, (train_loader, val_loader) = Counting(small_model()), loaders()
+    first = evaluate_model(model, train_loader, val_loader, "cpu", 1)
+    assert set(model.calls) == {(False, False)} and model.training and model.model.training
+    assert evaluate_model(model, val_loader, val_loader, "cpu", 2) == (evaluate_model(
+        model, val_loader, val_loader, "cpu", 2))
+    assert first[1] == calc_loss_loader(val_loader, model.eval(), "cpu", 1)
+
+
+def test_evaluation_changes_no_weight():
+    model = small_model()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    evaluate_model(model, *loaders(), "cpu", 2)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_a_sample_is_one_line_and_starts_with_the_context(capsys):
+    model = small_model()
+    generate_and_print_sample(model, Letters(), "cpu", "abc", max_new_tokens=12)
+    first = capsys.readouterr().out
+    assert first.count("\n") == 1 and len(first.strip()) == 15 and model.training
+    generate_and_print_sample(model, Letters(), "cpu", "abc", max_new_tokens=12)
+    assert capsys.readouterr().out == first  # greedy and without dropout
+
+
+# ---- the loop
+
+
+def test_it_learns_and_evaluates_every_eval_freq_steps(capsys):
+    train_losses, val_losses, tokens_seen = run(small_model(), 12)
+    batches = len(loaders()[0])
+    assert train_losses[-1] < train_losses[0] - 0.5
+    assert len(train_losses) == len(val_losses) == len(range(0, 12 * batches, 2))
+    assert tokens_seen == [(step + 1) * 4 * 8 for step in range(0, 12 * batches, 2)]
+    out = capsys.readouterr().out
+    assert "Ep 1 (step 000000): train loss" in out and "Ep 12 (step" in out
+
+
+def test_one_batch_can_be_memorised():
+    torch.manual_seed(1)
+    model = GPTModel(GPTConfig(50, 8, 32, 2, 2, drop_rate=0.0))
+    loader = loaders(n=33)[0]  # 4 windows: one batch
+    assert len(loader) == 1
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    train_losses, *_ = train_model(model, loader, loader, optimizer, "cpu", 80, 79, 1, None, Letters(), progress=False)
+    assert train_losses[-1] < 0.1
+
+
+def test_the_same_seeds_give_the_same_run_and_it_equals_the_plain_loop():
+    first, second = small_model(), small_model()
+    assert run(first, 3) == run(second, 3)
+    plain, (train_loader, val_loader) = small_model(), loaders()
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=3e-3)
+    torch.manual_seed(3)
+    for epoch in range(3):
+        plain.train()
+        for step, (batch, targets) in enumerate(train_loader, start=epoch * len(train_loader)):
+            optimizer.zero_grad()
+            F.cross_entropy(plain(batch).flatten(0, 1), targets.flatten()).backward()
+            optimizer.step()
+            if step % 2 == 0:
+                evaluate_model(plain, train_loader, val_loader, "cpu", 2)  # shuffles, so it draws random numbers
+    for a, b, c in zip(first.parameters(), second.parameters(), plain.parameters()):
+        assert torch.equal(a, b) and torch.equal(a, c)
+
+
+def test_a_sample_after_each_epoch_only_if_there_is_a_start(capsys):
+    run(small_model(), 3)
+    without = capsys.readouterr().out.splitlines()
+    run(small_model(), 3, start_context="abc")
+    with_samples = capsys.readouterr().out.splitlines()
+    assert len(with_samples) == len(without) + 3 and all(line in with_samples for line in without)
+
+
+def test_after_step_sees_every_step_and_the_last_batch_of_each_epoch():
+    seen, batches = [], len(loaders()[0])
+    run(small_model(), 2, after_step=lambda state: seen.append((state.global_step, state.batch)))
+    assert [step for step, _ in seen] == list(range(2 * batches))
+    assert [batch for _, batch in seen] == 2 * list(range(1, batches + 1))
+
+
+def test_an_interrupt_keeps_what_was_learned(capsys):
+    def stop(state):
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+
+    model, untouched = small_model(), small_model()
+    train_losses, *_ = run(model, 5, after_step=stop)
+    assert len(train_losses) == 3 and "Stopped after 5 steps" in capsys.readouterr().out
+    assert not torch.equal(model.out_head.weight, untouched.out_head.weight)
+
+
+def test_a_loss_that_is_not_a_number_names_the_step_and_the_remedy():
+    model, state = small_model(), TrainingState()
+    with pytest.raises(FloatingPointError, match=r"nan at step 1.*smaller learning rate"):
+        run(model, 5, lr=1e30, state=state)
+    assert state.global_step == 0
