@@ -1,4 +1,7 @@
-"""Causal multi-head attention. Born in 02_attention/04_multi_head."""
+"""Causal multi-head attention.
+
+Written from 02_attention/04_multi_head: change it there.
+"""
 
 from typing import Any
 
@@ -41,3 +44,6 @@ class MultiHeadAttention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=S == T)
         return self.out_proj(out.transpose(1, 2).reshape(B, T, -1))  # (B, T, d_out)
+
+
+# Written by `python -m shared.kit.course copy`: 546988caecbd

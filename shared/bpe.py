@@ -1,4 +1,7 @@
-"""The algorithm of byte pair encoding: pieces, merges, joining. Born in 01_data/02_byte_pair_encoding."""
+"""The algorithm of byte pair encoding: pieces, merges, joining.
+
+Written from 01_data/02_byte_pair_encoding: change it there.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,13 +9,12 @@ from heapq import heapify, heappop, heappush
 
 import regex
 
-# a contraction, or an optional space and a run of letters, digits or other signs, or white space
-GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
-
-def split_pieces(text: str) -> list[str]:
-    """The pieces of a text that no token may cross; joined, they give the text. Source: Radford et al. 2019."""
-    return regex.findall(GPT2_PATTERN, text)
+def most_frequent_pair(pair_counts: Mapping[tuple[int, int], int], token_bytes: Sequence[bytes]) -> tuple[int, int]:
+    """The pair counted most often; of several, the one whose two byte strings come first in alphabetical order."""
+    most = max(pair_counts.values())
+    tied = [pair for pair, count in pair_counts.items() if count == most]
+    return min(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
 
 
 def merge_pair(ids: Sequence[int], pair: tuple[int, int], new_id: int) -> list[int]:
@@ -25,11 +27,13 @@ def merge_pair(ids: Sequence[int], pair: tuple[int, int], new_id: int) -> list[i
     return merged
 
 
-def most_frequent_pair(pair_counts: Mapping[tuple[int, int], int], token_bytes: Sequence[bytes]) -> tuple[int, int]:
-    """The pair counted most often; of several, the one whose two byte strings come first in alphabetical order."""
-    most = max(pair_counts.values())
-    tied = [pair for pair, count in pair_counts.items() if count == most]
-    return min(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
+# a contraction, or an optional space and a run of letters, digits or other signs, or white space
+GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+def split_pieces(text: str) -> list[str]:
+    """The pieces of a text that no token may cross; joined, they give the text. Source: Radford et al. 2019."""
+    return regex.findall(GPT2_PATTERN, text)
 
 
 def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]]:
@@ -87,3 +91,6 @@ def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> l
             if (ids[a], ids[b]) in merges:
                 heappush(heap, (merges[ids[a], ids[b]], a))
     return [token_id for token_id in ids if token_id != nothing]
+
+
+# Written by `python -m shared.kit.course copy`: 496729679d86

@@ -1,4 +1,7 @@
-"""Checkpoints that survive a kill at any moment. Born in 04_pretraining/05_checkpoints."""
+"""Checkpoints that survive a kill at any moment.
+
+Written from 04_pretraining/05_checkpoints: change it there.
+"""
 
 import os
 import pickle
@@ -15,8 +18,6 @@ import torch
 from torch import nn
 
 from shared.training import TrainingState
-
-CHECKPOINT_FORMAT = "llm-course checkpoint 1"
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -41,6 +42,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
+
+
+CHECKPOINT_FORMAT = "llm-course checkpoint 1"
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState,
@@ -143,3 +147,6 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, sch
     """The state of the folder's last checkpoint, loaded into model, optimizer and schedule; a new one if none."""
     checkpoints = list_checkpoints(folder)
     return load_checkpoint(checkpoints[-1], model, optimizer, schedule) if checkpoints else TrainingState()
+
+
+# Written by `python -m shared.kit.course copy`: 7dd20df5f3c8

@@ -1,4 +1,7 @@
-"""What a GPT of a given size costs: parameters, memory, operations. Born in 03_gpt/03_counting_parameters."""
+"""What a GPT of a given size costs: parameters, memory, operations.
+
+Written from 03_gpt/03_counting_parameters: change it there.
+"""
 
 from shared.gpt import GPTConfig
 
@@ -39,3 +42,6 @@ def flops_per_token(cfg: GPTConfig, T: int) -> int:
     D = cfg.emb_dim
     weights = cfg.n_layers * 12 * D * D + D * cfg.vocab_size  # all matrices that a token is multiplied with
     return 2 * (weights + cfg.n_layers * 2 * T * D)
+
+
+# Written by `python -m shared.kit.course copy`: 279749610fb1

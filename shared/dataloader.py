@@ -1,4 +1,7 @@
-"""Text, windows, batches. Born in 01_data/03_dataloader."""
+"""Text, windows, batches.
+
+Written from 01_data/03_dataloader: change it there.
+"""
 
 from collections.abc import Sequence
 
@@ -58,3 +61,6 @@ def create_dataloader(token_ids: Sequence[int], batch_size: int = 4, context_len
     dataset = GPTDataset(token_ids, context_length, stride)
     return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last,
                       num_workers=num_workers, generator=generator)
+
+
+# Written by `python -m shared.kit.course copy`: b621199d65c9

@@ -1,4 +1,8 @@
-"""Answers to held-out prompts, and how good they are. Born in 05_instruction_finetuning/04 and 07."""
+"""Answers to held-out prompts, and how good they are.
+
+Written from 05_instruction_finetuning/04_finetuning, 05_instruction_finetuning/07_evaluation:
+change it there.
+"""
 
 import json
 import platform
@@ -167,3 +171,6 @@ def load_responses(path: str | Path) -> tuple[list[dict[str, str]], list[str], d
     records = [{name: text for name, text in answered.items() if name != "response"}
                for answered in content["records"]]
     return records, [answered["response"] for answered in content["records"]], content["made_by"]
+
+
+# Written by `python -m shared.kit.course copy`: 950a63d0a6b1

@@ -1,4 +1,7 @@
-"""A small GPT, and finetuning on instruction batches. Born in 05_instruction_finetuning/04_finetuning."""
+"""A small GPT, and finetuning on instruction batches.
+
+Written from 05_instruction_finetuning/04_finetuning: change it there.
+"""
 
 from typing import Any
 
@@ -46,3 +49,6 @@ def finetune(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader,
     attach_clipping(optimizer, model, max_norm=1.0)
     return train_model(model, train_loader, val_loader, optimizer, device, num_epochs, eval_freq, eval_iter,
                        start_context, tokenizer, progress=progress)
+
+
+# Written by `python -m shared.kit.course copy`: b0996b18eaee

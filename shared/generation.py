@@ -1,4 +1,7 @@
-"""From a prompt to text. Born in 03_gpt/04_generating_text and 04_pretraining/04_decoding."""
+"""From a prompt to text.
+
+Written from 03_gpt/04_generating_text, 04_pretraining/04_decoding: change it there.
+"""
 
 from collections.abc import Callable, Iterator, Set
 from typing import Any
@@ -16,6 +19,21 @@ def text_to_token_ids(text: str, tokenizer: Any, allowed_special: Set[str] = fro
 def token_ids_to_text(token_ids: Tensor, tokenizer: Any) -> str:
     """The text of a batch of one, (1, T), or of a row, (T,)."""
     return tokenizer.decode(token_ids.flatten().tolist())
+
+
+def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> None:
+    """Raise ValueError for a prompt, (B, T), or numbers from which nothing can be generated."""
+    vocab_size, context_length = model.tok_emb.num_embeddings, model.pos_emb.num_embeddings
+    if idx.dim() != 2 or idx.numel() == 0:
+        raise ValueError(f"the prompt has shape {tuple(idx.shape)}: it must be (B, T) with at least one token each")
+    if idx.min() < 0 or idx.max() >= vocab_size:
+        raise ValueError(f"the prompt holds ids from {idx.min()} to {idx.max()}, but the model's vocabulary has only "
+                         f"0 to {vocab_size - 1}: was it encoded with another tokenizer?")
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens} must not be negative")
+    if not 1 <= context_size <= context_length:
+        raise ValueError(f"context_size={context_size} must be at least 1 and at most the model's "
+                         f"context_length={context_length}")
 
 
 def generate_text_simple(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> Tensor:
@@ -85,19 +103,15 @@ def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_si
         yield unread
 
 
-def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> None:
-    """Raise ValueError for a prompt, (B, T), or numbers from which nothing can be generated."""
-    vocab_size, context_length = model.tok_emb.num_embeddings, model.pos_emb.num_embeddings
-    if idx.dim() != 2 or idx.numel() == 0:
-        raise ValueError(f"the prompt has shape {tuple(idx.shape)}: it must be (B, T) with at least one token each")
-    if idx.min() < 0 or idx.max() >= vocab_size:
-        raise ValueError(f"the prompt holds ids from {idx.min()} to {idx.max()}, but the model's vocabulary has only "
-                         f"0 to {vocab_size - 1}: was it encoded with another tokenizer?")
-    if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens={max_new_tokens} must not be negative")
-    if not 1 <= context_size <= context_length:
-        raise ValueError(f"context_size={context_size} must be at least 1 and at most the model's "
-                         f"context_length={context_length}")
+def to_column_major(model: nn.Module) -> None:
+    """Store each Linear weight, (out, in), input by input in memory: the same values, often read faster for one token.
+
+    A weight that is also an embedding's stays row-major, since a lookup reads rows.
+    """
+    tables = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear) and id(layer.weight) not in tables:
+            layer.weight.data = layer.weight.data.t().contiguous().t()  # (out, in) as before, strides (1, out)
 
 
 def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None = None,
@@ -138,12 +152,4 @@ def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: i
     return torch.cat([idx, *stream_tokens(model, idx, max_new_tokens, context_size, choose, eos_id)], dim=1)
 
 
-def to_column_major(model: nn.Module) -> None:
-    """Store each Linear weight, (out, in), input by input in memory: the same values, often read faster for one token.
-
-    A weight that is also an embedding's stays row-major, since a lookup reads rows.
-    """
-    tables = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
-    for layer in model.modules():
-        if isinstance(layer, nn.Linear) and id(layer.weight) not in tables:
-            layer.weight.data = layer.weight.data.t().contiguous().t()  # (out, in) as before, strides (1, out)
+# Written by `python -m shared.kit.course copy`: 1205700ae9ee

@@ -1,48 +1,16 @@
-"""The GPT: configuration, Transformer block, model. Born in 03_gpt/01_transformer_block and 03_gpt/02_gpt_model."""
+"""The GPT: configuration, Transformer block, model.
+
+Written from 03_gpt/01_transformer_block, 03_gpt/02_gpt_model: change it there.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.attention import MultiHeadAttention
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """The numbers that define a GPT. Raises ValueError if they do not fit together."""
-
-    vocab_size: int
-    context_length: int
-    emb_dim: int
-    n_heads: int
-    n_layers: int
-    drop_rate: float = 0.1
-    qkv_bias: bool = False
-    tie_weights: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
-        if self.emb_dim % self.n_heads:
-            raise ValueError(f"emb_dim={self.emb_dim} must be a multiple of n_heads={self.n_heads}")
-        if not 0 <= self.drop_rate < 1:
-            raise ValueError(f"drop_rate={self.drop_rate} must be at least 0 and below 1")
-
-
-GPT_CONFIG_124M = GPTConfig(
-    vocab_size=50257,  # GPT-2's tokens
-    context_length=256,  # GPT-2 has 1024; a short book and a CPU are content with 256
-    emb_dim=768,
-    n_heads=12,
-    n_layers=12,
-    drop_rate=0.1,
-    qkv_bias=False,
-)
 
 
 class LayerNorm(nn.Module):
@@ -77,6 +45,40 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)  # (B, T, D)
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The numbers that define a GPT. Raises ValueError if they do not fit together."""
+
+    vocab_size: int
+    context_length: int
+    emb_dim: int
+    n_heads: int
+    n_layers: int
+    drop_rate: float = 0.1
+    qkv_bias: bool = False
+    tie_weights: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
+        if self.emb_dim % self.n_heads:
+            raise ValueError(f"emb_dim={self.emb_dim} must be a multiple of n_heads={self.n_heads}")
+        if not 0 <= self.drop_rate < 1:
+            raise ValueError(f"drop_rate={self.drop_rate} must be at least 0 and below 1")
+
+
+GPT_CONFIG_124M = GPTConfig(
+    vocab_size=50257,  # GPT-2's tokens
+    context_length=256,  # GPT-2 has 1024; a short book and a CPU are content with 256
+    emb_dim=768,
+    n_heads=12,
+    n_layers=12,
+    drop_rate=0.1,
+    qkv_bias=False,
+)
 
 
 class TransformerBlock(nn.Module):
@@ -130,3 +132,6 @@ class GPTModel(nn.Module):
         for i, block in enumerate(self.trf_blocks):
             x = block(x, caches[i] if caches else None)  # (B, T, D)
         return self.out_head(self.final_norm(x))  # (B, T, V)
+
+
+# Written by `python -m shared.kit.course copy`: 0bf887635c3c

@@ -1,4 +1,7 @@
-"""GPT-2's published weights in our GPTModel. Born in 04_pretraining/06_gpt2_weights."""
+"""GPT-2's published weights in our GPTModel.
+
+Written from 04_pretraining/06_gpt2_weights: change it there.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,3 +108,6 @@ def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
                              "(None: it has no such weight): build the model with the file's configuration")
     model.load_state_dict(weights)
     return model.eval()
+
+
+# Written by `python -m shared.kit.course copy`: ef750752bd33

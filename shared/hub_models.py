@@ -1,4 +1,7 @@
-"""Three language models, loaded and answering on one path. Born in 05_instruction_finetuning/06_lora_with_peft."""
+"""Three language models, loaded and answering on one path.
+
+Written from 05_instruction_finetuning/06_lora_with_peft: change it there.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +34,17 @@ MODEL_SOURCES = {
 }
 
 
+def check_memory(source: ModelSource) -> None:
+    """Raise RuntimeError where a model's GPU is missing, MemoryError where too little memory is free."""
+    if source.device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(f"{source.place} needs a GPU with {source.memory_gib} GiB free, and this machine has none: "
+                           "choose smollm2-135m or tiny-gptj")
+    free = torch.cuda.mem_get_info()[0] / 2**30 if source.device == "cuda" else available_memory_gib()
+    if free < source.memory_gib:
+        raise MemoryError(f"{source.place} needs {source.memory_gib} GiB of free memory, {free:.1f} GiB are free: "
+                          "close other programs, or choose a smaller model")
+
+
 def make_tiny_gptj(folder: Path) -> ModelSource:
     """Write a GPT-J of 2 layers with random weights, and GPT-2's tokenizer with GPT-J's extra tokens, into a folder."""
     vocab_bpe, encoder_json = gpt2_files()
@@ -42,17 +56,6 @@ def make_tiny_gptj(folder: Path) -> ModelSource:
     config = transformers.GPTJConfig(**sizes)
     transformers.GPTJForCausalLM(config).save_pretrained(folder)
     return ModelSource(str(folder), memory_gib=1)
-
-
-def check_memory(source: ModelSource) -> None:
-    """Raise RuntimeError where a model's GPU is missing, MemoryError where too little memory is free."""
-    if source.device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError(f"{source.place} needs a GPU with {source.memory_gib} GiB free, and this machine has none: "
-                           "choose smollm2-135m or tiny-gptj")
-    free = torch.cuda.mem_get_info()[0] / 2**30 if source.device == "cuda" else available_memory_gib()
-    if free < source.memory_gib:
-        raise MemoryError(f"{source.place} needs {source.memory_gib} GiB of free memory, {free:.1f} GiB are free: "
-                          "close other programs, or choose a smaller model")
 
 
 PAD_TOKENS = ("<|extratoken_1|>", "<|endoftext|>")  # GPT-J's, SmolLM2's: tokens that no record holds
@@ -117,3 +120,6 @@ def stream_answer(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int =
             return
         ids.append(unread.item())
         yield tokenizer.decode(ids).strip()
+
+
+# Written by `python -m shared.kit.course copy`: 88535fa6c65f

@@ -1,4 +1,8 @@
-"""Instruction records to padded, masked batches. Born in 05_instruction_finetuning/01, 02 and 03."""
+"""Instruction records to padded, masked batches.
+
+Written from 05_instruction_finetuning/01_instruction_data, 05_instruction_finetuning/02_batching,
+05_instruction_finetuning/03_dataloaders: change it there.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -140,3 +144,6 @@ def create_instruction_dataloader(data: Sequence[dict[str, str]], tokenizer: Any
                          device=device)
     return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, collate_fn=collate_fn,
                       generator=generator)
+
+
+# Written by `python -m shared.kit.course copy`: 25481c6fad65

@@ -1,4 +1,7 @@
-"""Low-rank adaptation from scratch. Born in 05_instruction_finetuning/05_lora."""
+"""Low-rank adaptation from scratch.
+
+Written from 05_instruction_finetuning/05_lora: change it there.
+"""
 
 import hashlib
 import json
@@ -10,8 +13,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-
-ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")  # of every Transformer block
 
 
 class LoRALinear(nn.Module):
@@ -44,6 +45,9 @@ class LoRALinear(nn.Module):
         return self.alpha / self.rank * self.B @ self.A  # (d_out, d_in)
 
 
+ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")  # of every Transformer block
+
+
 def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
     """The model's adapted layers by name."""
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, LoRALinear)}
@@ -73,6 +77,12 @@ def apply_lora(model: nn.Module, targets: Sequence[str], rank: int, alpha: float
         model.set_submodule(name, layer)
 
 
+def count_trainable(model: nn.Module) -> tuple[int, int]:
+    """Parameters that training changes, and all parameters."""
+    parameters = list(model.parameters())
+    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+
+
 def switch_lora(model: nn.Module, on: bool) -> None:
     """Let the adapter count, or leave the base model as it was before."""
     for layer in lora_layers(model).values():
@@ -85,12 +95,6 @@ def merge_lora(model: nn.Module) -> None:
         # a new parameter, so that a matrix tied to this one keeps its own values
         layer.linear.weight = nn.Parameter((layer.linear.weight + layer.change()).detach())
         model.set_submodule(name, layer.linear)
-
-
-def count_trainable(model: nn.Module) -> tuple[int, int]:
-    """Parameters that training changes, and all parameters."""
-    parameters = list(model.parameters())
-    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
 
 
 def adapter_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -139,3 +143,6 @@ def load_adapter(model: nn.Module, path: str | Path) -> None:
     apply_lora(model, settings["layers"], settings["rank"], settings["alpha"])
     for name, layer in lora_layers(model).items():
         layer.A.data, layer.B.data = tensors[f"{name}.A"].to(layer.A), tensors[f"{name}.B"].to(layer.B)
+
+
+# Written by `python -m shared.kit.course copy`: d28b32ea5a89

@@ -1,4 +1,7 @@
-"""LoRA as practitioners do it, with PEFT and Trainer. Born in 05_instruction_finetuning/06_lora_with_peft."""
+"""LoRA as practitioners do it, with PEFT and Trainer.
+
+Written from 05_instruction_finetuning/06_lora_with_peft: change it there.
+"""
 
 import json
 from collections.abc import Sequence
@@ -168,3 +171,6 @@ def push_to_hub(model: peft.PeftModel, repository: str, on: bool = False) -> str
     except OSError as error:
         raise ConnectionError(f"{repository} was not pushed ({error}): the adapter is still in its folder") from error
     return f"pushed to {repository}"
+
+
+# Written by `python -m shared.kit.course copy`: a03244e08ccc

@@ -1,4 +1,7 @@
-"""What a training will cost, before it starts. Born in 04_pretraining/07_scaling_out."""
+"""What a training will cost, before it starts.
+
+Written from 04_pretraining/07_scaling_out: change it there.
+"""
 
 from dataclasses import dataclass
 
@@ -53,3 +56,6 @@ def plan_training(cfg: GPTConfig, tokens: float, global_batch: int, batch_size: 
         "dollars": operations / speed / 3600 * hardware.devices * hardware.dollars_an_hour,
         "GB a device": sum(device_gigabytes(cfg, batch_size, hardware).values()),
     }
+
+
+# Written by `python -m shared.kit.course copy`: b1394ce17a07

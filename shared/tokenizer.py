@@ -1,4 +1,7 @@
-"""Text to token ids and back. `BPETokenizer` is born in 01_data/02_byte_pair_encoding."""
+"""Text to token ids and back.
+
+Written from 01_data/02_byte_pair_encoding: change it there.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,6 +11,36 @@ from typing import Any
 import regex
 
 from shared.bpe import apply_merges, learn_merges, split_pieces
+
+
+def check_text(text: str) -> str:
+    """The text; halves of surrogate pairs, which UTF-8 cannot write, become U+FFFD. Raises TypeError if no str."""
+    if not isinstance(text, str):
+        raise TypeError(f"the text must be a str, not {type(text).__name__}; bytes are decoded first, "
+                        "as in data.decode('utf-8')")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def split_at(text: str, marks: Collection[str]) -> list[str]:
+    """The text cut around each of the marks: text, mark, text, mark, ..., text. Of several, the longest mark wins."""
+    longest_first = sorted(marks, key=len, reverse=True)
+    return regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text) if marks else [text]
+
+
+def split_special(text: str, special_tokens: Collection[str], allowed: Any, disallowed: Any) -> list[str]:
+    """The text cut around the allowed special tokens. Raises ValueError if it holds a disallowed one."""
+    text = check_text(text)
+    allowed = set(special_tokens if allowed == "all" else allowed)
+    disallowed = set(special_tokens) - allowed if disallowed == "all" else disallowed
+    for name in disallowed:
+        if name in text:
+            raise ValueError(f"the text holds the special token {name!r}: pass allowed_special={{{name!r}}} to encode "
+                             "it as one token, or disallowed_special=() to encode it as ordinary text")
+    return split_at(text, allowed.intersection(special_tokens))
 
 
 def learn_vocabulary(text: str, vocab_size: int, special_tokens: Collection[str]) -> list[tuple[int, int]]:
@@ -46,36 +79,6 @@ def build_token_bytes(byte_order: Sequence[int], merges: Sequence[tuple[int, int
     return token_bytes + [name.encode("utf-8") for name in special_tokens]
 
 
-def check_text(text: str) -> str:
-    """The text; halves of surrogate pairs, which UTF-8 cannot write, become U+FFFD. Raises TypeError if no str."""
-    if not isinstance(text, str):
-        raise TypeError(f"the text must be a str, not {type(text).__name__}; bytes are decoded first, "
-                        "as in data.decode('utf-8')")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def split_at(text: str, marks: Collection[str]) -> list[str]:
-    """The text cut around each of the marks: text, mark, text, mark, ..., text. Of several, the longest mark wins."""
-    longest_first = sorted(marks, key=len, reverse=True)
-    return regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text) if marks else [text]
-
-
-def split_special(text: str, special_tokens: Collection[str], allowed: Any, disallowed: Any) -> list[str]:
-    """The text cut around the allowed special tokens. Raises ValueError if it holds a disallowed one."""
-    text = check_text(text)
-    allowed = set(special_tokens if allowed == "all" else allowed)
-    disallowed = set(special_tokens) - allowed if disallowed == "all" else disallowed
-    for name in disallowed:
-        if name in text:
-            raise ValueError(f"the text holds the special token {name!r}: pass allowed_special={{{name!r}}} to encode "
-                             "it as one token, or disallowed_special=() to encode it as ordinary text")
-    return split_at(text, allowed.intersection(special_tokens))
-
-
 def encode_pieces(text: str, byte_ids: Mapping[int, int], merges: Mapping[tuple[int, int], int],
                   known: dict[str, list[int]]) -> list[int]:
     """Token ids of ordinary text; `known` remembers up to 50,000 short pieces, since words come again and again."""
@@ -99,6 +102,25 @@ def decode_bytes(ids: Iterable[int], token_bytes: Sequence[bytes]) -> bytes:
     return b"".join(token_bytes[token_id] for token_id in ids)
 
 
+def write_vocabulary(path: str | Path, byte_order: Iterable[int], merges: Iterable[tuple[int, int]],
+                     special_tokens: Iterable[str]) -> None:
+    """Save what a tokenizer has learned as one JSON file."""
+    saved = {"byte_order": list(byte_order), "merges": list(merges), "special_tokens": list(special_tokens)}
+    Path(path).write_text(json.dumps(saved, ensure_ascii=False), encoding="utf-8", newline="\n")
+
+
+def read_vocabulary(path: str | Path) -> tuple[list[int], list[tuple[int, int]], list[str]]:
+    """Byte order, merges and special tokens of a file that BPETokenizer.save wrote. Raises ValueError for others."""
+    try:
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        merges = [(a, b) for a, b in saved["merges"]]
+        build_token_bytes(saved["byte_order"], merges, saved["special_tokens"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a vocabulary that BPETokenizer.save wrote, or it is damaged: {error!r}; "
+                         "train it again and save it") from error
+    return saved["byte_order"], merges, saved["special_tokens"]
+
+
 def read_gpt2_files(vocab_bpe: str | Path, encoder_json: str | Path) -> tuple[list[int], list[tuple[int, int]]]:
     """The order of the bytes and the merges of GPT-2. Raises ValueError if the two files do not fit together."""
     # the files write a byte as one visible character: itself, or for the invisible ones one from number 256 on
@@ -117,25 +139,6 @@ def read_gpt2_files(vocab_bpe: str | Path, encoder_json: str | Path) -> tuple[li
     if not fits:
         raise ValueError(f"{encoder_json} does not number the merges of {vocab_bpe} in their order")
     return byte_order, merges
-
-
-def write_vocabulary(path: str | Path, byte_order: Iterable[int], merges: Iterable[tuple[int, int]],
-                     special_tokens: Iterable[str]) -> None:
-    """Save what a tokenizer has learned as one JSON file."""
-    saved = {"byte_order": list(byte_order), "merges": list(merges), "special_tokens": list(special_tokens)}
-    Path(path).write_text(json.dumps(saved, ensure_ascii=False), encoding="utf-8", newline="\n")
-
-
-def read_vocabulary(path: str | Path) -> tuple[list[int], list[tuple[int, int]], list[str]]:
-    """Byte order, merges and special tokens of a file that BPETokenizer.save wrote. Raises ValueError for others."""
-    try:
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
-        merges = [(a, b) for a, b in saved["merges"]]
-        build_token_bytes(saved["byte_order"], merges, saved["special_tokens"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a vocabulary that BPETokenizer.save wrote, or it is damaged: {error!r}; "
-                         "train it again and save it") from error
-    return saved["byte_order"], merges, saved["special_tokens"]
 
 
 class BPETokenizer:
@@ -178,3 +181,6 @@ class BPETokenizer:
     def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
         """The text of token ids; bytes that are not UTF-8 become U+FFFD. Raises ValueError for an unknown id."""
         return decode_bytes(ids, self.token_bytes).decode("utf-8", errors)
+
+
+# Written by `python -m shared.kit.course copy`: bbc920f0e714

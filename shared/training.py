@@ -1,4 +1,7 @@
-"""Loss, evaluation and the training loop. Born in 04_pretraining/01_loss and 04_pretraining/02_training_loop."""
+"""Loss, evaluation and the training loop.
+
+Written from 04_pretraining/01_loss, 04_pretraining/02_training_loop: change it there.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -183,3 +186,6 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
     if state.epoch < num_epochs:
         print(f"Stopped after {state.global_step + 1} steps; the model keeps what it has learned.")
     return state.train_losses, state.val_losses, state.track_tokens_seen
+
+
+# Written by `python -m shared.kit.course copy`: 4b6b41bf07d6

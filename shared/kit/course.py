@@ -1,129 +1,159 @@
-"""For whoever changes a lesson: `python -m shared.kit.course copy` and `python -m shared.kit.course run NOTEBOOK ...`.
-
-`copy` carries the tagged cells of all notebooks into shared/; `run` runs notebooks top to bottom and saves their
-outputs as `pytest --nbval` will see them. Without names, `run` takes every notebook. `picture` takes README's picture
-out of the headline run's notebook.
-"""
+"""The tool of whoever changes a lesson: `python -m shared.kit.course COMMAND` (see --help)."""
 
 import argparse
-import ast
 import base64
-import re
+import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
-ROOT = Path(__file__).parent.parent.parent
+from shared.kit.births import Refused, tagged_cells
+from shared.kit.copying import copy, differences, strays
+from shared.kit.repository import HEAVY, ROOT, notebook_paths, short_name
+from shared.kit.running import run
+from shared.kit.versions import wrong_versions
+
 PICTURE = ROOT / ".github" / "loss.png"
-SECONDS_A_CELL = 3600
+HEADLINE = "04_pretraining/03_pretraining_162m"
 
 
-def notebook_paths() -> list[Path]:
-    """All notebooks of the course in reading order."""
-    return sorted(ROOT.glob("0*/*.ipynb"))
+def copy_cells(arguments: argparse.Namespace) -> bool:
+    """Write the tagged cells of all notebooks into shared/; with --check only say what would change."""
+    if arguments.check:
+        found = differences()
+        print("\n".join(found.values()) or "shared/ is what the notebooks say")
+    else:
+        changed = copy()
+        print(
+            "\n".join(f"written: shared/{module}.py" for module in changed)
+            or "shared/ was up to date"
+        )
+        found = {}
+    complaints = strays()
+    print("\n".join(complaints), end="\n" if complaints else "")
+    return not found and not complaints
 
 
-def definitions(source: str) -> dict[str, str]:
-    """The top-level functions, classes and constants of Python code by name, with the comments right above them."""
-    lines, found = source.splitlines(), {}
-    for node in ast.parse(source).body:
-        name = definition_name(node)
-        if name is None:
-            continue
-        start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
-        while start > 0 and lines[start - 1].startswith("#"):
-            start -= 1
-        found[name] = "\n".join(lines[start : node.end_lineno])
-    return found
+def run_notebooks(arguments: argparse.Namespace) -> bool:
+    """Run notebooks top to bottom in the pinned environment and save their outputs."""
+    wrong = wrong_versions()
+    if wrong:
+        lines = [
+            f"  {name}: {found or 'missing'} is installed, {pinned} is pinned"
+            for name, (pinned, found) in wrong.items()
+        ]
+        raise Refused(
+            "outputs are saved under the pinned versions only, and here\n"
+            + "\n".join(lines)
+            + "\nInstall them first: pip install -r requirements.txt"
+        )
+    paths = [path.resolve() for path in arguments.notebooks]
+    if not paths:
+        paths = [
+            path for path in notebook_paths() if arguments.all or short_name(path) not in HEAVY
+        ]
+        if not arguments.all:
+            print(
+                f"left out, since they take minutes (--all takes them too): {', '.join(HEAVY)}",
+                file=sys.stderr,
+            )
+    for path in paths:
+        print(f"{short_name(path)}: {'saved' if run(path) else 'nothing new'}", file=sys.stderr)
+    return True
 
 
-def definition_name(node: ast.stmt) -> str | None:
-    """The name that a statement defines for keeps: a function, a class or an UPPER_CASE constant."""
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        return node.name
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-        return node.targets[0].id
-    return None
+def check(arguments: argparse.Namespace) -> bool:
+    """Style, copies and the rules of the house."""
+    python = [sys.executable, "-m"]
+    commands = [
+        [*python, "ruff", "check", "."],
+        [*python, "ruff", "format", "--check", "."],
+        [*python, "pytest", "-q", "tests/course/test_rules.py", "tests/course/test_rooms.py"],
+    ]
+    results = [subprocess.run(command, cwd=ROOT).returncode == 0 for command in commands]
+    return copy_cells(argparse.Namespace(check=True)) and all(results)
 
 
-def tagged_definitions() -> list[tuple[Path, str, str, str]]:
-    """(notebook, module, name, source) of every definition in a cell tagged `shared:<module>`."""
-    found = []
-    for path in notebook_paths():
-        for cell in nbformat.read(path, as_version=4).cells:
-            for tag in cell.metadata.get("tags", []):
-                if tag.startswith("shared:"):
-                    module = tag.removeprefix("shared:")
-                    found += [(path, module, name, text) for name, text in definitions(cell.source).items()]
-    return found
-
-
-def copy() -> list[str]:
-    """Replace each tagged definition in its module, or append it; return what was changed."""
-    changed = []
-    for _, module, name, text in tagged_definitions():
-        path = ROOT / "shared" / f"{module}.py"
-        source = path.read_text(encoding="utf-8")
-        old = definitions(source).get(name)
-        if old == text:
-            continue
-        new = source.replace(old, text, 1) if old else f"{source.rstrip()}\n\n\n{text}\n"
-        path.write_text(new, encoding="utf-8", newline="\n")
-        changed.append(f"shared/{module}.py: {name}")
-    return changed
-
-
-def run(path: Path) -> None:
-    """Run a notebook in a fresh kernel and save it: counts 1..n, no widget state, nothing that names this machine."""
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=SECONDS_A_CELL, store_widget_state=False, record_timing=False,
-                            coalesce_streams=True,  # text that comes in pieces is saved as one
-                            resources={"metadata": {"path": str(path.parent)}})
-    # nbval does not route Output widgets; neither do we, so that what a lab draws stays in its cell
-    client.comm_open_handlers.clear()
-    client.execute()
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            tidy(output)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    nbformat.write(notebook, path)
-
-
-def tidy(output: nbformat.NotebookNode) -> None:
-    """Cut this machine's paths out of a traceback, and all but the last state of a progress bar out of a stream."""
-    if output.output_type == "error":
-        output.traceback = [re.sub(r"[^\s'\"]*site-packages", "site-packages", line) for line in output.traceback]
-    if output.get("name") == "stderr":
-        output.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n"))
+def test_chapter(arguments: argparse.Namespace) -> bool:
+    """The notebooks of a chapter that take less than a minute, and the tests of what is born in them."""
+    chapter = next(
+        (path for path in sorted(ROOT.glob("0*")) if arguments.chapter in path.name), None
+    )
+    if chapter is None:
+        names = ", ".join(path.name for path in sorted(ROOT.glob("0*")))
+        raise Refused(f"no chapter is called {arguments.chapter!r}: there are {names}")
+    notebooks = [path for path in sorted(chapter.glob("*.ipynb")) if short_name(path) not in HEAVY]
+    stems = {path.stem[3:] for path in chapter.glob("*.ipynb")}
+    modules = {cell.module for cell in tagged_cells() if cell.notebook.parent == chapter}
+    tests = [
+        path
+        for room, names in (("taught", modules), ("checks", stems), ("labs", stems))
+        for path in sorted((ROOT / "tests" / room).glob("test_*.py"))
+        if path.stem[5:] in names
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "-q",
+        "-m",
+        "not slow and not browser and not load",
+    ]
+    return (
+        subprocess.run([*command, *map(str, notebooks), *map(str, tests)], cwd=ROOT).returncode == 0
+    )
 
 
 def readme_picture() -> bytes:
     """The loss plot of the saved headline run, as PNG."""
-    notebook = nbformat.read(ROOT / "04_pretraining" / "03_pretraining_162m.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / f"{HEADLINE}.ipynb", as_version=4)
     cell = next(cell for cell in notebook.cells if cell.source.startswith("epochs_seen = "))
-    return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})))
+    return base64.b64decode(
+        next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["copy", "run", "picture"])
-    parser.add_argument("notebooks", nargs="*", type=Path)
-    arguments = parser.parse_args()
-    if arguments.command == "copy":
-        print("\n".join(copy()) or "shared/ is up to date")
-        return
-    if arguments.command == "picture":
-        PICTURE.write_bytes(readme_picture())
-        return
-    for path in arguments.notebooks or notebook_paths():
-        print(path, file=sys.stderr)
-        run(path)
+def save_picture(arguments: argparse.Namespace) -> bool:
+    """Take README's picture out of the headline run's notebook."""
+    PICTURE.write_bytes(readme_picture())
+    return True
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m shared.kit.course", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        added.set_defaults(function=function)
+        return added
+
+    command("copy", copy_cells).add_argument(
+        "--check", action="store_true", help="write nothing, fail on any difference"
+    )
+    running = command("run", run_notebooks)
+    running.add_argument(
+        "notebooks", nargs="*", type=Path, help="without names: all that take less than a minute"
+    )
+    running.add_argument("--all", action="store_true", help="the heavy ones too")
+    command("check", check)
+    command("test", test_chapter).add_argument(
+        "chapter", help="a part of its name: data, attention, gpt, ..."
+    )
+    command("picture", save_picture)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parsed = parse(arguments)
+    try:
+        return 0 if parsed.function(parsed) else 1
+    except Refused as reason:
+        print(reason, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

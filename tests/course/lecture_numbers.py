@@ -19,8 +19,8 @@ from shared.dataloader import create_dataloader, split_text
 from shared.gpt import GPT_CONFIG_124M, GPTConfig, GPTModel
 from shared.instructions import InstructionDataset, custom_collate_fn, split_records
 from shared.kit.corpora import load_corpus, load_instruction_data
-from shared.kit.course import ROOT
 from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.kit.repository import ROOT
 
 BEGIN, END = "<!-- lecture numbers -->", "<!-- end -->"
 Row = tuple[str, str, float, float, float]  # quantity, the lecture's words, its number, ours, relative tolerance

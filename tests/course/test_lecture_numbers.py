@@ -5,7 +5,7 @@ import os
 import lecture_numbers
 import pytest
 
-from shared.kit.course import ROOT
+from shared.kit.repository import ROOT
 
 
 @pytest.mark.skipif(not os.environ.get("LLM_COURSE_DATA"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shared.kit.course import ROOT, notebook_paths
+from shared.kit.repository import ROOT, notebook_paths
 
 CLOCKS = {"perf_counter", "perf_counter_ns", "process_time", "process_time_ns", "monotonic", "monotonic_ns",
           "thread_time", "thread_time_ns", "time_ns", "default_timer", "timeit", "blocked_autorange", "now", "utcnow"}

@@ -1,8 +1,8 @@
 """The house rules: how notebooks are built, where names are born, what the repository may hold."""
 
 import ast
+import base64
 import builtins
-import difflib
 import re
 import subprocess
 import sys
@@ -11,23 +11,21 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from shared.kit.course import (
-    PICTURE,
-    ROOT,
-    definitions,
-    notebook_paths,
-    readme_picture,
-    tagged_definitions,
-)
+from shared.kit.births import births, tagged_cells, taught_modules
+from shared.kit.copying import differences, strays
+from shared.kit.course import PICTURE, readme_picture
+from shared.kit.repository import ROOT, notebook_paths, short_name
+from shared.kit.running import WIDGET, code_digest
 
 NOTEBOOKS = notebook_paths()
-TAUGHT = sorted({module for _, module, _, _ in tagged_definitions()})
+CELLS = tagged_cells()
+TAUGHT = taught_modules(CELLS)
 PLUMBING = {"shared.kit.plots", "shared.kit.widgets", "shared.checks", "shared.labs", "shared.kit.course"}
 LAYOUT = {
     "README.md", "requirements.txt", "pyproject.toml", "conftest.py", "LICENSE", "shared", "tests",
     "01_data", "02_attention", "03_gpt", "04_pretraining", "05_instruction_finetuning",
 }
-by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=short_name)
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -68,38 +66,32 @@ def tracked_files() -> list[str]:
 # ---- one definition, one birthplace
 
 
-@pytest.mark.parametrize("module", TAUGHT)
-def test_shared_is_the_copy_of_the_tagged_cells(module):
-    path = ROOT / "shared" / f"{module}.py"
-    copies = definitions(path.read_text(encoding="utf-8"))
-    for notebook, _, name, text in (found for found in tagged_definitions() if found[1] == module):
-        copy = copies.get(name, "")
-        lines = difflib.unified_diff(copy.splitlines(), text.splitlines(), str(path), str(notebook), lineterm="")
-        diff = "\n".join(lines)
-        assert copy == text, f"{name} differs; run `python -m shared.kit.course copy`\n{diff}"
+def test_shared_is_what_the_tagged_cells_say():
+    found = differences()
+    assert not found, "run `python -m shared.kit.course copy`\n" + "\n".join(found.values())
+    assert TAUGHT, "no tagged cell found: the other tests would hold nothing"
+
+
+def test_everything_taught_has_a_cell_and_every_imported_name_exists():
+    assert strays() == []
 
 
 def test_a_taught_name_is_born_once():
-    births = {}
-    for notebook, _, name, _ in tagged_definitions():
-        births.setdefault(name, []).append(notebook.stem)
-    twice = {name: where for name, where in births.items() if len(where) > 1}
-    assert not twice
-    assert births, "no tagged cell found: the other tests would hold nothing"
+    places = {}
+    for cell in CELLS:
+        for name in cell.definitions():
+            places.setdefault(name, []).append(cell.notebook.stem)
+    assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
-@by_name
-def test_tagged_cells_hold_only_definitions(path):
-    for cell in filter(is_tagged, code_cells(path)):
-        for node in ast.parse(cell.source).body:
-            name = getattr(node, "name", None) or getattr(getattr(node, "targets", [None])[0], "id", None)
-            assert name and cell.source.count("\n") < 40, f"{path.name}: not a short definition:\n{cell.source[:200]}"
-            assert isinstance(node, (ast.FunctionDef, ast.ClassDef)) or name.isupper(), f"{path.name}: {name}"
+def test_tagged_cells_are_short():
+    for cell in CELLS:
+        assert cell.source.count("\n") < 40, f"{cell.notebook.name}: {cell.source[:200]}"
 
 
 @by_name
 def test_no_name_is_used_before_its_birth_or_defined_again(path):
-    births = {name: notebook for notebook, _, name, _ in tagged_definitions()}
+    born = {name: cell.notebook for name, cell in births(CELLS).items()}
     imported = set()
     for cell in code_cells(path):
         tree = ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.M))
@@ -107,9 +99,9 @@ def test_no_name_is_used_before_its_birth_or_defined_again(path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shared"):
                 for alias in node.names:
                     imported.add(alias.asname or alias.name)
-                    birth = births.get(alias.name, path)
+                    birth = born.get(alias.name, path)
                     assert birth <= path, f"{path.name} imports {alias.name}, born only in {birth.name}"
-                    assert birth != path or alias.name not in births, f"{alias.name} is born here, yet imported"
+                    assert birth != path or alias.name not in born, f"{alias.name} is born here, yet imported"
         for node in tree.body:
             name = getattr(node, "name", None)
             assert name not in imported, f"{path.name} defines {name} again"
@@ -254,12 +246,49 @@ def check_links(text: str, folder: Path) -> None:
 
 
 @by_name
-def test_size_paths_and_metadata(path):
-    text = path.read_text(encoding="utf-8")
-    assert len(text.encode()) < 500_000, f"{len(text.encode())} bytes"
+def test_size_and_metadata(path):
+    size = path.stat().st_size
+    assert size < 500_000, f"{size} bytes"
     assert "widgets" not in read(path).metadata, "saved widget state makes cells blank elsewhere"
+
+
+@by_name
+def test_saved_outputs_belong_to_this_code(path):
+    ran = read(path).metadata.get("course", {}).get("ran")
+    assert ran == code_digest(read(path)), f"run `python -m shared.kit.course run {short_name(path)}.ipynb`"
+
+
+@by_name
+def test_pictures_were_drawn_by_the_pinned_matplotlib(path):
+    pinned = re.search(r"^matplotlib==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)[1]
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            picture = base64.b64decode(output.get("data", {}).get("image/png", ""))
+            version = re.search(rb"Matplotlib version(\d[\d.]*\d)", picture)
+            if picture and b"Software" in picture:
+                assert version and version[1].decode() == pinned, f"{version}: {cell.source[:80]}"
+
+
+@by_name
+def test_outputs_name_no_path_and_no_random_id(path):
+    """A path of the machine that saved them, also behind the colour codes of a traceback."""
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            texts = [*output.get("traceback", []), output.get("text", ""),
+                     *(str(v) for k, v in output.get("data", {}).items() if not k.startswith("image/"))]
+            for text in texts:
+                plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+                outside = re.search(r"(?<![\w./~<])/(?:[\w.-]+/)+[\w.-]+\.(?:py|ipynb|json|so)|[A-Z]:\\\\?Users", plain)
+                assert outside is None, f"a path of one machine: {outside[0]}: {cell.source[:80]}"
+    text = path.read_text(encoding="utf-8")
     outside = re.search(r"(?<![\w./~])/(home|work|root|tmp|Users)/\w+|[A-Z]:\\\\Users", text)
     assert outside is None, f"a path of one machine: {outside and outside.group(0)}"
+
+
+@by_name
+def test_widgets_have_steady_names(path):
+    names = [o.data[WIDGET]["model_id"] for c in code_cells(path) for o in c.outputs if WIDGET in o.get("data", {})]
+    assert len(set(names)) == len(names)
 
 
 # ---- the whole repository
@@ -315,5 +344,5 @@ def test_the_network_is_cut_in_tests():
 
 
 def test_builtins_are_not_shadowed_at_the_top_level():
-    for _, module, name, _ in tagged_definitions():
-        assert not hasattr(builtins, name), f"{module}.{name}"
+    for name, cell in births(CELLS).items():
+        assert not hasattr(builtins, name), f"{cell.module}.{name}"

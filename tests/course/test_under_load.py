@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.kit.course import ROOT, notebook_paths
+from shared.kit.repository import HEAVY, ROOT, notebook_paths, short_name
 
 # what PyTorch and its libraries would choose on a processor without AVX-512, and on one without AVX
 PROCESSORS = {
@@ -20,10 +20,7 @@ PROCESSORS = {
 }
 SHORT = ["01_data/02_byte_pair_encoding", "02_attention/01_averaging_the_past", "02_attention/04_multi_head",
          "03_gpt/01_transformer_block"]
-HEAVY = ["04_pretraining/03_pretraining_162m", "05_instruction_finetuning/04_finetuning",
-         "05_instruction_finetuning/05_lora", "05_instruction_finetuning/06_lora_with_peft",
-         "05_instruction_finetuning/07_evaluation"]
-LIGHT = [n for n in (f"{p.parent.name}/{p.stem}" for p in notebook_paths()) if n not in HEAVY]
+LIGHT = [name for name in map(short_name, notebook_paths()) if name not in HEAVY]
 CHOSEN = LIGHT if os.environ.get("LLM_COURSE_LOAD") == "all" else SHORT
 
 
@@ -47,5 +44,5 @@ def test_notebooks_pass_on_a_busy_machine(busy_machine, processor):
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
 
 
-def test_heavy_notebooks_are_named_rightly():
+def test_the_notebooks_named_here_exist():
     assert set(SHORT) <= set(LIGHT) and len(LIGHT) + len(HEAVY) == len(notebook_paths())

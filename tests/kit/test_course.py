@@ -1,57 +1,44 @@
-"""The copy command and the guard against cells that were never run."""
+"""The maintainer's command: what it refuses, and that it says why."""
 
-import nbformat
 import pytest
 
-from shared.kit import course as tool
+from shared.kit import course
 
 
-@pytest.fixture
-def course(tmp_path, monkeypatch):
-    """A course of one notebook with one tagged cell."""
-    (tmp_path / "01_data").mkdir()
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "data.py").write_text('"""Data."""\n\nLIMIT = 1\n\n\ndef other():\n    return 2\n')
-    monkeypatch.setattr(tool, "ROOT", tmp_path)
-
-    def write(source: str) -> None:
-        cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["shared:data"]})
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "01_data" / "01.ipynb")
-
-    return write, tmp_path / "shared" / "data.py"
+def test_run_refuses_other_versions_than_the_pinned(monkeypatch, capsys):
+    monkeypatch.setattr(
+        course, "wrong_versions", lambda: {"matplotlib": ("3.10.9", "3.11.2"), "peft": ("1", None)}
+    )
+    monkeypatch.setattr(course, "run", lambda path: pytest.fail("nothing may run"))
+    assert course.main(["run"]) == 1
+    said = capsys.readouterr().err
+    assert "matplotlib: 3.11.2 is installed, 3.10.9 is pinned" in said and "peft: missing" in said
+    assert "pip install -r requirements.txt" in said and "Traceback" not in said
 
 
-def test_copy_appends_then_replaces_in_place(course):
-    write, module = course
-    write("# why\ndef taught(x: int) -> int:\n    return x  # (T,)")
-    assert tool.copy() == ["shared/data.py: taught"]
-    assert module.read_text().endswith("# why\ndef taught(x: int) -> int:\n    return x  # (T,)\n")
-    write("LIMIT = 5\n\n\n# because\ndef taught(x: int) -> int:\n    return x + 1")
-    assert tool.copy() == ["shared/data.py: LIMIT", "shared/data.py: taught"]
-    text = module.read_text()
-    assert "LIMIT = 5\n\n\ndef other" in text and "# because" in text and "# why" not in text
-    assert tool.copy() == []
+def test_run_without_names_leaves_the_heavy_notebooks_out(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(course, "wrong_versions", dict)
+    monkeypatch.setattr(course, "run", lambda path: ran.append(course.short_name(path)))
+    assert course.main(["run"]) == 0
+    assert (
+        not set(ran) & set(course.HEAVY)
+        and "04_pretraining/03_pretraining_162m" in capsys.readouterr().err
+    )
+    light = len(ran)
+    assert course.main(["run", "--all"]) == 0
+    assert len(ran) - light == light + len(course.HEAVY)
 
 
-def test_definitions_keep_decorators_and_comments():
-    source = "import x\n\n# note\n@decorate\nclass A:\n    pass\n\nlower = 1\nUPPER = 2\n"
-    assert tool.definitions(source) == {"A": "# note\n@decorate\nclass A:\n    pass", "UPPER": "UPPER = 2"}
+def test_check_fails_where_a_copy_differs(monkeypatch, capsys):
+    monkeypatch.setattr(course, "differences", lambda: {"gpt": "--- shared/gpt.py\n+x = 1"})
+    assert course.main(["copy", "--check"]) == 1
+    assert "+x = 1" in capsys.readouterr().out
 
 
-def test_a_cell_never_run_fails(pytester, request):
-    conftest = (request.config.rootpath / "conftest.py").read_text()
-    pytester.makeconftest(conftest)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(1)")])
-    nbformat.write(notebook, pytester.path / "never.ipynb")
-    result = pytester.runpytest_subprocess("--nbval", "--nbval-current-env", "never.ipynb")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*no stored run*"])
-
-
-def test_run_saves_what_strict_comparison_accepts(tmp_path):
-    path = tmp_path / "one.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), path)
-    tool.run(path)
-    cell = nbformat.read(path, as_version=4).cells[0]
-    assert cell.execution_count == 1 and cell.outputs[0].data["text/plain"] == "2"
-    assert "widgets" not in nbformat.read(path, as_version=4).metadata
+def test_an_unknown_chapter_is_named(capsys):
+    assert course.main(["test", "attenshun"]) == 1
+    assert (
+        "no chapter is called 'attenshun': there are 01_data, 02_attention"
+        in capsys.readouterr().err
+    )

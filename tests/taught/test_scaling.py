@@ -19,7 +19,7 @@ from shared.counting import count_parameters, flops_per_token
 from shared.dataloader import GPTDataset
 from shared.gpt import GPTModel
 from shared.gpt2_weights import GPT2_SIZES
-from shared.kit.course import ROOT
+from shared.kit.repository import ROOT
 from shared.planning import Hardware, accumulation_for, device_gigabytes, plan_training
 from shared.shards import open_token_shards, write_token_shards
 
