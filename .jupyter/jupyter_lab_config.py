@@ -1,4 +1,4 @@
-"""`jupyter lab` opens the first notebook where it starts in the course's folder; elsewhere it stays as it was.
+"""`jupyter lab` opens the first notebook, if it starts in the course's folder.
 
 This file is read at every start of JupyterLab in the environment, so it must ask where it is.
 """

@@ -18,7 +18,7 @@ def pinned_requirements(path: Path = REQUIREMENTS) -> list[Requirement]:
 
 
 def wrong_versions(path: Path = REQUIREMENTS) -> dict[str, tuple[str, str]]:
-    """By name the (pinned, installed) versions that differ; a package that is not installed has none.
+    """The (pinned, installed) versions that differ, by package; one that is not installed has none.
 
     A build of the pinned version counts as that version: 2.13.0+cpu is 2.13.0.
     """
