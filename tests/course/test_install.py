@@ -70,8 +70,8 @@ def pip(*arguments: Path | str) -> None:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Path:
-    """A learner's copy of what is installed, in a folder whose name has a blank and an umlaut."""
-    folder = tmp_path_factory.mktemp("home") / "Kurs für alle"
+    """A learner's copy of what is installed, in a folder whose name has a blank, a quote and a diaeresis."""
+    folder = tmp_path_factory.mktemp("home") / "Zoë's course"
     for name in ("shared", ".jupyter"):
         no_builds = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
         shutil.copytree(ROOT / name, folder / name, ignore=no_builds)
