@@ -70,7 +70,7 @@ def pip(*arguments: Path | str) -> None:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Path:
-    """A learner's copy of what is installed, in a folder whose name has a blank, a quote and a diaeresis."""
+    """A learner's copy of the course; its path has a blank, a quote and a diaeresis."""
     folder = tmp_path_factory.mktemp("home") / "Zoë's course"
     for name in ("shared", ".jupyter"):
         no_builds = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
@@ -166,9 +166,9 @@ def test_the_wheel_asks_for_all_that_shared_imports(target):
 def imported_modules(path: Path) -> set[str]:
     """The top-level names of the modules that a file imports."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    froms = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    return {name.partition(".")[0] for name in plain | froms}
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.partition(".")[0] for name in names}
 
 
 # ---- JupyterLab
