@@ -1,19 +1,21 @@
 """From a prompt to text. Born in 03_gpt/04_generating_text and 04_pretraining/04_decoding."""
 
 from collections.abc import Callable, Iterator, Set
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from shared.tokenizer import Tokenizer
 
-def text_to_token_ids(text: str, tokenizer: Any, allowed_special: Set[str] = frozenset({"<|endoftext|>"})) -> Tensor:
+
+def text_to_token_ids(text: str, tokenizer: Tokenizer,
+                      allowed_special: Set[str] = frozenset({"<|endoftext|>"})) -> Tensor:
     """Token ids of a text as a batch of one: (1, T)."""
     ids = tokenizer.encode(text, allowed_special=set(allowed_special))
     return torch.tensor(ids, dtype=torch.long).unsqueeze(0)  # (1, T)
 
 
-def token_ids_to_text(token_ids: Tensor, tokenizer: Any) -> str:
+def token_ids_to_text(token_ids: Tensor, tokenizer: Tokenizer) -> str:
     """The text of a batch of one, (1, T), or of a row, (T,)."""
     return tokenizer.decode(token_ids.flatten().tolist())
 

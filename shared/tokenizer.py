@@ -1,9 +1,9 @@
-"""Text to token ids and back. `BPETokenizer` is born in 01_data/02_byte_pair_encoding."""
+"""Text to token ids and back. Born in 01_data/02_byte_pair_encoding."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import regex
 
@@ -136,6 +136,25 @@ def read_vocabulary(path: str | Path) -> tuple[list[int], list[tuple[int, int]],
         raise ValueError(f"{path} is not a vocabulary that BPETokenizer.save wrote, or it is damaged: {error!r}; "
                          "train it again and save it") from error
     return saved["byte_order"], merges, saved["special_tokens"]
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """What the course asks of a tokenizer; tiktoken's have it, and so has BPETokenizer."""
+
+    @property
+    def n_vocab(self) -> int:
+        """The number of tokens; ids run from 0 to n_vocab - 1."""
+
+    @property
+    def eot_token(self) -> int | None:
+        """The id of <|endoftext|>, None if the vocabulary lacks it."""
+
+    def encode(self, text: str, *, allowed_special: Set[str] = frozenset()) -> list[int]:
+        """Token ids of a text; of the special tokens only the allowed ones become one id each."""
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """The text of token ids."""
 
 
 class BPETokenizer:
