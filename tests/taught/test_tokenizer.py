@@ -14,7 +14,8 @@ import shared.bpe
 from shared.bpe import apply_merges, learn_merges, merge_pair, most_frequent_pair, split_pieces
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
-from shared.tokenizer import BPETokenizer, Tokenizer, build_token_bytes, check_text, split_at
+from shared.tokenizer import BPETokenizer, Tokenizer, check_text, split_at
+from shared.vocabulary import build_token_bytes
 
 END = "<|endoftext|>"
 THEIRS = get_tokenizer()
