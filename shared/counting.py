@@ -1,4 +1,4 @@
-"""What a GPT of a given size costs: parameters, memory, operations. Born in 03_gpt/03_counting_parameters."""
+"""What a GPT costs: parameters, memory, operations. Born in 03_gpt/03_counting_parameters."""
 
 from shared.gpt import GPTConfig
 

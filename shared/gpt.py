@@ -1,4 +1,4 @@
-"""The GPT: configuration, Transformer block, model. Born in 03_gpt/01_transformer_block and 03_gpt/02_gpt_model."""
+"""The GPT: configuration, Transformer block, model. Born in 03_gpt/01 and 03_gpt/02."""
 
 from dataclasses import dataclass
 from typing import Any
