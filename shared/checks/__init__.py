@@ -5,7 +5,6 @@ shared/checks/averaging_the_past.py; each holds EXERCISES, a dictionary from nam
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -13,12 +12,12 @@ ATTEMPTS: dict[str, int] = {}
 DONE: set[str] = set()
 
 
-@dataclass(frozen=True)
 class Exercise:
     """A judge that returns None or says what is wrong, and further hints, one a try."""
 
-    judge: Callable[[Any], str | None]
-    hints: tuple[str, ...] = ()
+    def __init__(self, judge: Callable[[Any], str | None], *hints: str) -> None:
+        self.judge = judge
+        self.hints = hints
 
 
 def exercises(notebook: str) -> dict[str, Exercise]:

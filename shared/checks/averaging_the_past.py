@@ -75,5 +75,5 @@ EXERCISES = {
     "decay_scores": Exercise(
         judge_decay_scores, ("exp(ln 2) = 2, so each step adds ln 2 to the score.",)
     ),
-    "causal_mean": Exercise(judge_causal_mean, ("x.cumsum(dim=1) adds up along the tokens.",)),
+    "causal_mean": Exercise(judge_causal_mean, "x.cumsum(dim=1) adds up along the tokens."),
 }

@@ -18,18 +18,14 @@ from shared.checks.judging import (
 
 
 def judge_loss_tokens(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        16,
-        {
-            21: "that is every position; the targets that are padding do not count",
-            13: "every item has one more target: the end token after its last id",
-            5: "that is how many targets are -100; the others count",
-            18: "every item ends once: n ids have n targets, not n - 1 and not n + 1",
-            19: "an item of n ids has n targets: the first id is nobody's target, the end is one",
-        },
-        how="count the targets of each item alone",
-    )
+    slips = {
+        21: "that is every position; the targets that are padding do not count",
+        13: "every item has one more target: the end token after its last id",
+        5: "that is how many targets are -100; the others count",
+        18: "every item ends once: n ids have n targets, not n - 1 and not n + 1",
+        19: "an item of n ids has n targets: the first id is nobody's target, the end is one",
+    }
+    return wrong_number(answer, 16, slips, how="count the targets of each item alone")
 
 
 @asks_for_function
@@ -116,21 +112,17 @@ def wrong_batch(batch: list[list[int]], inputs: Any, targets: Any, pad: int) -> 
 EXERCISES = {
     "loss_tokens": Exercise(
         judge_loss_tokens,
-        (
-            "Take an item of one id: how many targets has it, and what is it?",
-            "An item of n ids has n - 1 next tokens and one end.",
-        ),
+        "Take an item of one id: how many targets has it, and what is it?",
+        "An item of n ids has n - 1 next tokens and one end.",
     ),
     "whole_records": Exercise(
         judge_whole_records,
-        ("At which position does the end token of an item of n ids stand among its targets?",),
+        "At which position does the end token of an item of n ids stand among its targets?",
     ),
     "collate": Exercise(
         judge_collate,
-        (
-            "Start with the targets of one item, unpadded: ids[1:] and the end.",
-            "Pad inputs with pad_token_id, and targets with -100, each in one call of "
-            "pad_sequence(..., batch_first=True).",
-        ),
+        "Start with the targets of one item, unpadded: ids[1:] and the end.",
+        "Pad inputs with pad_token_id, and targets with -100, each in one call of "
+        "pad_sequence(..., batch_first=True).",
     ),
 }

@@ -11,16 +11,13 @@ from shared.checks.judging import asks_for_function, wrong_number, wrong_type
 
 
 def judge_number_of_merges(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        742,
-        {
-            1000: "1,000 is the whole vocabulary: it holds the bytes and the special tokens too",
-            744: "744 forgets the two special tokens",
-            743: "743 leaves room for one special token, but there are two",
-            998: "998 forgets the 256 bytes",
-        },
-    )
+    slips = {
+        1000: "1,000 is the whole vocabulary: it holds the bytes and the special tokens too",
+        744: "744 forgets the two special tokens",
+        743: "743 leaves room for one special token, but there are two",
+        998: "998 forgets the 256 bytes",
+    }
+    return wrong_number(answer, 742, slips)
 
 
 def judge_two_merges(answer: Any) -> str | None:
@@ -117,21 +114,17 @@ def judge_learn_merges(learn: Callable[[str, int], list[tuple[bytes, bytes]]]) -
 EXERCISES = {
     "number_of_merges": Exercise(
         judge_number_of_merges,
-        ("Each merge adds exactly one token to those that are there from the start.",),
+        "Each merge adds exactly one token to those that are there from the start.",
     ),
     "two_merges": Exercise(
         judge_two_merges,
-        (
-            "'a' + 'n' occurs four times. Write the tokens after joining all four; there are ten.",
-            "Now 'b' + 'an' and 'an' + 'a' occur twice each. The rule for ties decides.",
-        ),
+        "'a' + 'n' occurs four times. Write the tokens after joining all four; there are ten.",
+        "Now 'b' + 'an' and 'an' + 'a' occur twice each. The rule for ties decides.",
     ),
     "learn_merges": Exercise(
         judge_learn_merges,
-        (
-            "Start with ids = list(text.encode()) and a list of the 256 single bytes.",
-            "In each round: count zip(ids, ids[1:]), choose with most_frequent_pair, join with "
-            "merge_pair, append the new token's bytes.",
-        ),
+        "Start with ids = list(text.encode()) and a list of the 256 single bytes.",
+        "In each round: count zip(ids, ids[1:]), choose with most_frequent_pair, join with "
+        "merge_pair, append the new token's bytes.",
     ),
 }

@@ -97,9 +97,7 @@ EXERCISES = {
     ),
     "who_leaks": Exercise(
         judge_who_leaks,
-        (
-            "Change the whole last row and column of the scores: which earlier rows of weights move?",
-        ),
+        "Change the whole last row and column of the scores: which earlier rows of weights move?",
     ),
     "causal_forward": Exercise(
         judge_causal_forward, ("masked_fill(mask, -torch.inf) before the softmax.",)

@@ -13,18 +13,14 @@ from shared.checks.judging import asks_for_function, not_a_number, wrong_number
 
 def judge_checkpoint_bytes(answer: Any) -> str | None:
     n = 162_419_712
-    return wrong_number(
-        answer,
-        12 * n,
-        {
-            4 * n: "those are the weights alone; AdamW's two averages are saved as well",
-            8 * n: "AdamW keeps two numbers for each weight, and the weight itself is a third",
-            3 * n: "those are numbers; each takes 4 bytes in float32",
-            16 * n: "gradients are not saved: they are computed anew at each step",
-        },
-        tolerance=0.02,
-        how="count the numbers kept for each parameter, then 4 bytes for each number",
-    )
+    slips = {
+        4 * n: "those are the weights alone; AdamW's two averages are saved as well",
+        8 * n: "AdamW keeps two numbers for each weight, and the weight itself is a third",
+        3 * n: "those are numbers; each takes 4 bytes in float32",
+        16 * n: "gradients are not saved: they are computed anew at each step",
+    }
+    how = "count the numbers kept for each parameter, then 4 bytes for each number"
+    return wrong_number(answer, 12 * n, slips, tolerance=0.02, how=how)
 
 
 @asks_for_function
@@ -98,10 +94,11 @@ def judge_warmup_stable_decay(answer: Callable[[int, int, int, int, float], floa
 
 
 EXERCISES = {
-    "checkpoint_bytes": Exercise(judge_checkpoint_bytes, ("3 x 4 bytes",)),
+    "checkpoint_bytes": Exercise(judge_checkpoint_bytes, "3 x 4 bytes"),
     "clip_by_length": Exercise(
         judge_clip_by_length,
-        ("first the length over all tensors", "the factor is min(1, max_norm / length)"),
+        "first the length over all tensors",
+        "the factor is min(1, max_norm / length)",
     ),
     "warmup_stable_decay": Exercise(
         judge_warmup_stable_decay, ("the smallest of three: rise, 1 and fall",)

@@ -9,34 +9,26 @@ from shared.checks.judging import asks_for_function, wrong_number
 
 def judge_medium_block(answer: Any) -> str | None:
     D = 1024
-    return wrong_number(
-        answer,
-        12 * D * D + 13 * D,
-        {
-            12 * D * D + 10 * D: "queries, keys and values have biases here: 3 x 1024 are missing",
-            12 * D * D + 9 * D: "the layer norms are missing: two, each with a scale and a shift",
-            12 * D * D: "these are the matrices; add the biases and the layer norms",
-            12 * D * D + 11 * D: "each of the two layer norms has a scale and a shift",
-            12 * 768 * 768
-            + 13 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
-            24 * (12 * D * D + 13 * D): "this is all 24 blocks; the question is for one",
-        },
-    )
+    slips = {
+        12 * D * D + 10 * D: "queries, keys and values have biases here: 3 x 1024 are missing",
+        12 * D * D + 9 * D: "the layer norms are missing: two, each with a scale and a shift",
+        12 * D * D: "these are the matrices; add the biases and the layer norms",
+        12 * D * D + 11 * D: "each of the two layer norms has a scale and a shift",
+        12 * 768 * 768 + 13 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
+        24 * (12 * D * D + 13 * D): "this is all 24 blocks; the question is for one",
+    }
+    return wrong_number(answer, 12 * D * D + 13 * D, slips)
 
 
 def judge_xl_training_bytes(answer: Any) -> str | None:
     gigabyte = 1_557_611_200 / 1e9  # one byte a parameter
-    return wrong_number(
-        answer,
-        16 * gigabyte,
-        {
-            4 * gigabyte: "these are the weights alone",
-            8 * gigabyte: "AdamW's averages are missing",
-            12 * gigabyte: "AdamW keeps two averages for each parameter",
-            16 * gigabyte * 1e9: "divide by 10**9 for gigabytes",
-        },
-        tolerance=0.005,
-    )
+    slips = {
+        4 * gigabyte: "these are the weights alone",
+        8 * gigabyte: "AdamW's averages are missing",
+        12 * gigabyte: "AdamW keeps two averages for each parameter",
+        16 * gigabyte * 1e9: "divide by 10**9 for gigabytes",
+    }
+    return wrong_number(answer, 16 * gigabyte, slips, tolerance=0.005)
 
 
 @asks_for_function
@@ -63,8 +55,9 @@ def judge_swiglu_width(answer: Callable[[int], int]) -> str | None:
 EXERCISES = {
     "medium_block": Exercise(
         judge_medium_block,
-        ("attention: four matrices of D x D, each with a bias of D", "the sum is 12 D**2 + 13 D"),
+        "attention: four matrices of D x D, each with a bias of D",
+        "the sum is 12 D**2 + 13 D",
     ),
-    "xl_training_bytes": Exercise(judge_xl_training_bytes, ("4 + 4 + 8 bytes a parameter",)),
-    "swiglu_width": Exercise(judge_swiglu_width, ("solve 3 * D * h = 8 * D * D for h",)),
+    "xl_training_bytes": Exercise(judge_xl_training_bytes, "4 + 4 + 8 bytes a parameter"),
+    "swiglu_width": Exercise(judge_swiglu_width, "solve 3 * D * h = 8 * D * D for h"),
 }

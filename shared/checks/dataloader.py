@@ -9,17 +9,14 @@ from shared.checks.judging import asks_for_function, wrong_number, wrong_type
 
 
 def judge_count_windows(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        30,
-        {
-            29: "29 misses the window that starts at token 0: the last start divided by the stride, "
-            "and one more",
-            31: "31 is one too many: does the last window, with its target, still fit?",
-            936: "936 is the number for stride 1: here a window starts every 32 tokens",
-            15: "15 is the number for windows that do not overlap; here the stride is 32",
-        },
-    )
+    slips = {
+        29: "29 misses the window that starts at token 0: the last start divided by the stride, "
+        "and one more",
+        31: "31 is one too many: does the last window, with its target, still fit?",
+        936: "936 is the number for stride 1: here a window starts every 32 tokens",
+        15: "15 is the number for windows that do not overlap; here the stride is 32",
+    }
+    return wrong_number(answer, 30, slips)
 
 
 @asks_for_function
@@ -121,23 +118,17 @@ def wrong_windows(found: list[tuple[list, list]], right: list[tuple[list, list]]
 EXERCISES = {
     "count_windows": Exercise(
         judge_count_windows,
-        (
-            "The last possible start is 1,000 - 64 - 1: the target needs one token more.",
-            "Starts are 0, 32, 64, ... up to 935.",
-        ),
+        "The last possible start is 1,000 - 64 - 1: the target needs one token more.",
+        "Starts are 0, 32, 64, ... up to 935.",
     ),
     "count_batches": Exercise(
         judge_count_batches,
-        (
-            "First the number of windows by the formula of this notebook, then the batches.",
-            "windows // batch_size counts full batches; -(-windows // batch_size) rounds up.",
-        ),
+        "First the number of windows by the formula of this notebook, then the batches.",
+        "windows // batch_size counts full batches; -(-windows // batch_size) rounds up.",
     ),
     "windows": Exercise(
         judge_windows,
-        (
-            "range(0, len(ids) - T, stride) gives the starts.",
-            "The target is ids[start + 1 : start + T + 1].",
-        ),
+        "range(0, len(ids) - T, stride) gives the starts.",
+        "The target is ids[start + 1 : start + T + 1].",
     ),
 }

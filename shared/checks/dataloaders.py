@@ -12,18 +12,14 @@ from shared.checks.judging import asks_for_function, not_a_tuple, wrong_number, 
 
 
 def judge_steps(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        116,
-        {
-            58: "that is one epoch; there are two",
-            118: "drop_last=True leaves out the incomplete batch of each epoch",
-            117: "seven records are left out in each epoch; they are not saved up for the next",
-            232: "that is for batches of 8",
-            136: "only the 935 training records count",
-        },
-        how="full batches an epoch, times two",
-    )
+    slips = {
+        58: "that is one epoch; there are two",
+        118: "drop_last=True leaves out the incomplete batch of each epoch",
+        117: "seven records are left out in each epoch; they are not saved up for the next",
+        232: "that is for batches of 8",
+        136: "only the 935 training records count",
+    }
+    return wrong_number(answer, 116, slips, how="full batches an epoch, times two")
 
 
 @asks_for_function
@@ -114,19 +110,15 @@ def wrong_buckets(batches: list[list[int]], lengths: list[int]) -> str | None:
 
 
 EXERCISES = {
-    "steps": Exercise(judge_steps, ("How many full batches of 16 are in 935 records?",)),
+    "steps": Exercise(judge_steps, "How many full batches of 16 are in 935 records?"),
     "moved": Exercise(
         judge_moved,
-        (
-            "A function with `yield` in its body is a generator function: it runs on as each batch is "
-            "asked for.",
-        ),
+        "A function with `yield` in its body is a generator function: it runs on as each batch is "
+        "asked for.",
     ),
     "bucket_batches": Exercise(
         judge_bucket_batches,
-        (
-            "torch.randperm(n, generator=generator).tolist() is a shuffled list of 0 to n - 1.",
-            "Python's sort is stable: what was shuffled before stays shuffled among equal lengths.",
-        ),
+        "torch.randperm(n, generator=generator).tolist() is a shuffled list of 0 to n - 1.",
+        "Python's sort is stable: what was shuffled before stays shuffled among equal lengths.",
     ),
 }

@@ -18,17 +18,13 @@ from shared.checks.judging import (
 
 
 def judge_odds(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        1 / math.log(10),
-        {
-            math.log(10): "that is the logit difference you need; the temperature divides the "
-            "difference of 1",
-            0.1: "dividing by 0.1 makes the difference 10, and the odds e to the 10: far more than ten",
-        },
-        tolerance=0.01,
-        how="the odds are e to the power (2.0 - 1.0) / temperature",
-    )
+    slips = {
+        math.log(10): "that is the logit difference you need; the temperature divides the "
+        "difference of 1",
+        0.1: "dividing by 0.1 makes the difference 10, and the odds e to the 10: far more than ten",
+    }
+    how = "the odds are e to the power (2.0 - 1.0) / temperature"
+    return wrong_number(answer, 1 / math.log(10), slips, tolerance=0.01, how=how)
 
 
 @asks_for_function
@@ -78,7 +74,7 @@ def judge_min_p(answer: Callable[[Tensor, float], Tensor]) -> str | None:
 
 
 EXERCISES = {
-    "odds": Exercise(judge_odds, ("solve exp(1 / temperature) = 10",)),
-    "entropy": Exercise(judge_entropy, ("torch.xlogy(p, p)",)),
-    "min_p": Exercise(judge_min_p, ("max(dim=-1, keepdim=True).values",)),
+    "odds": Exercise(judge_odds, "solve exp(1 / temperature) = 10"),
+    "entropy": Exercise(judge_entropy, "torch.xlogy(p, p)"),
+    "min_p": Exercise(judge_min_p, "max(dim=-1, keepdim=True).values"),
 }

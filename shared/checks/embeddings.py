@@ -13,17 +13,12 @@ from shared.checks.judging import asks_for_function, wrong_number, wrong_tensor
 
 
 def judge_embedding_parameters(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        50_257 * 768 + 1_024 * 768,
-        {
-            50_257 * 768: "that is the token table alone: the positions have a table too",
-            50_257 * 768 * 1_024: (
-                "the tables are added, not multiplied: each is rows times columns"
-            ),
-            50_257 * 768 + 1_024: "a position has a whole vector of 768 numbers, not one number",
-        },
-    )
+    slips = {
+        50_257 * 768: "that is the token table alone: the positions have a table too",
+        50_257 * 768 * 1_024: ("the tables are added, not multiplied: each is rows times columns"),
+        50_257 * 768 + 1_024: "a position has a whole vector of 768 numbers, not one number",
+    }
+    return wrong_number(answer, 50_257 * 768 + 1_024 * 768, slips)
 
 
 @asks_for_function
@@ -108,20 +103,16 @@ def wrong_refusal(embed: Callable, token_table: Tensor, pos_table: Tensor) -> st
 EXERCISES = {
     "embedding_parameters": Exercise(
         judge_embedding_parameters,
-        ("A table has as many numbers as rows times columns. There are two tables.",),
+        "A table has as many numbers as rows times columns. There are two tables.",
     ),
     "one_hot_lookup": Exercise(
         judge_one_hot_lookup,
-        (
-            "F.one_hot(ids, num_classes=V) has shape (B, T, V) and holds whole numbers.",
-            "Turn it into floats and multiply it by the table with @.",
-        ),
+        "F.one_hot(ids, num_classes=V) has shape (B, T, V) and holds whole numbers.",
+        "Turn it into floats and multiply it by the table with @.",
     ),
     "embed_tokens": Exercise(
         judge_embed_tokens,
-        (
-            "token_table[ids] has shape (B, T, D); pos_table[:T] has shape (T, D).",
-            "Compare T with the number of rows of pos_table before anything else.",
-        ),
+        "token_table[ids] has shape (B, T, D); pos_table[:T] has shape (T, D).",
+        "Compare T with the number of rows of pos_table before anything else.",
     ),
 }

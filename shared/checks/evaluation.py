@@ -40,20 +40,16 @@ def judge_forgiving_match(answer: Callable[[str, str], bool]) -> str | None:
 def judge_answers_needed(answer: Any) -> str | None:
     half = "that is for a width of 0.20: 0.10 to each side; the whole width should be 0.10"
     plain = "that is the plain interval; Wilson's needs a few less"
-    return wrong_number(
-        answer,
-        382,
-        {
-            96: half,
-            94: half,
-            386: plain,
-            385: plain,
-            384: plain,
-            381: "an even number, so that half of it is a number of answers",
-            380: "at 380 the interval is still a little wider than 0.10",
-        },
-        how="raise the number until high - low <= 0.10",
-    )
+    slips = {
+        96: half,
+        94: half,
+        386: plain,
+        385: plain,
+        384: plain,
+        381: "an even number, so that half of it is a number of answers",
+        380: "at 380 the interval is still a little wider than 0.10",
+    }
+    return wrong_number(answer, 382, slips, how="raise the number until high - low <= 0.10")
 
 
 def longer(entry: dict, first: str, second: str) -> str:
@@ -96,16 +92,13 @@ def judge_fair_judge(answer: Callable[[Callable], Callable]) -> str | None:
 EXERCISES = {
     "forgiving_match": Exercise(
         judge_forgiving_match,
-        (
-            "Bring both texts into one form first: lower case, single spaces, no full stop at the "
-            "end.",
-        ),
+        "Bring both texts into one form first: lower case, single spaces, no full stop at the end.",
     ),
     "answers_needed": Exercise(
         judge_answers_needed, ("wilson_interval(n // 2, n) for n = 2, 4, 6, ...",)
     ),
     "fair_judge": Exercise(
         judge_fair_judge,
-        ("If the swapped pair gets 'first', that is a vote for the second response.",),
+        "If the swapped pair gets 'first', that is a vote for the second response.",
     ),
 }

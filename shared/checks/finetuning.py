@@ -12,19 +12,13 @@ SMALL_GPT_PARAMETERS = 925_952
 
 def judge_embedding_share(answer: Any) -> str | None:
     share = 128 / SMALL_GPT_PARAMETERS  # of one row of an embedding
-    return wrong_number(
-        answer,
-        1000 * share,
-        {
-            100 * 1000 * share: "as a share between 0 and 1, not in percent",
-            (1000 + 48) * share: (
-                "token embeddings only: the positions have a matrix of their own"
-            ),
-            2 * 1000 * share: "embedding and head are tied: one matrix, counted once",
-        },
-        tolerance=0.015,
-        how="vocabulary times width, over all parameters",
-    )
+    slips = {
+        100 * 1000 * share: "as a share between 0 and 1, not in percent",
+        (1000 + 48) * share: ("token embeddings only: the positions have a matrix of their own"),
+        2 * 1000 * share: "embedding and head are tied: one matrix, counted once",
+    }
+    how = "vocabulary times width, over all parameters"
+    return wrong_number(answer, 1000 * share, slips, tolerance=0.015, how=how)
 
 
 @asks_for_function
@@ -99,20 +93,15 @@ def judge_first_difference(answer: Callable[[list[int], list[int]], int | None])
 EXERCISES = {
     "embedding_share": Exercise(
         judge_embedding_share,
-        (
-            "1,000 tokens, width 128; the number of all parameters is printed where the model is "
-            "made.",
-        ),
+        "1,000 tokens, width 128; the number of all parameters is printed where the model is made.",
     ),
     "same_words": Exercise(
         judge_same_words,
-        (
-            "text.lower().split() cuts at any white space.",
-            "word.strip(\".,'\") takes signs off a word's ends and leaves the point inside 2.5.",
-        ),
+        "text.lower().split() cuts at any white space.",
+        "word.strip(\".,'\") takes signs off a word's ends and leaves the point inside 2.5.",
     ),
     "first_difference": Exercise(
         judge_first_difference,
-        ("Go through zip(given, expected) with enumerate; then compare the lengths.",),
+        "Go through zip(given, expected) with enumerate; then compare the lengths.",
     ),
 }

@@ -20,17 +20,14 @@ from shared.gpt import GPTConfig, GPTModel
 
 def judge_cache_bytes(answer: Any) -> str | None:
     right = 2 * 48 * 1600 * 1024 * 4
-    return wrong_number(
-        answer,
-        right,
-        {
-            right // 2: "both keys and values are kept",
-            right // 4: "these are numbers; a float32 takes 4 bytes",
-            right // 48: "this is one layer; each of the 48 has a cache of its own",
-            right * 25: "the 25 heads share the width of 1600; they do not multiply it",
-            right // 1024: "this is one token; the text has 1024",
-        },
-    )
+    slips = {
+        right // 2: "both keys and values are kept",
+        right // 4: "these are numbers; a float32 takes 4 bytes",
+        right // 48: "this is one layer; each of the 48 has a cache of its own",
+        right * 25: "the 25 heads share the width of 1600; they do not multiply it",
+        right // 1024: "this is one token; the text has 1024",
+    }
+    return wrong_number(answer, right, slips)
 
 
 def judge_token_passes(answer: Any) -> str | None:
@@ -106,12 +103,12 @@ def explain_generated(idx: Tensor, out: Tensor, right: Tensor, plain: Tensor, eo
 
 
 EXERCISES = {
-    "cache_bytes": Exercise(judge_cache_bytes, ("2 x layers x width x tokens x bytes a number",)),
+    "cache_bytes": Exercise(judge_cache_bytes, "2 x layers x width x tokens x bytes a number"),
     "token_passes": Exercise(
         judge_token_passes, ("without a cache the steps read 4, 5, ... tokens: ten steps in all",)
     ),
     "own_generate": Exercise(
         judge_own_generate,
-        ("start from generate_text_simple; look at the new token before torch.cat",),
+        "start from generate_text_simple; look at the new token before torch.cat",
     ),
 }

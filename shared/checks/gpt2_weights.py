@@ -12,18 +12,15 @@ from shared.checks.judging import asks_for_function, not_a_tuple, wrong_form, wr
 
 def judge_gpt2_tensors(answer: Any) -> str | None:
     ours = "you counted our names: theirs has one c_attn for queries, keys and values"
-    return wrong_number(
-        answer,
-        12 * 12 + 4,
-        {
-            12 * 12: "those are the blocks; two embeddings and the final norm stand outside",
-            12 * 12 + 3: "the final norm has two tensors, a scale and a shift",
-            12 * 12 + 5: "the head is tied: it is the token embedding and not saved again",
-            16 * 12 + 4: ours,
-            16 * 12 + 5: ours,
-        },
-        how="count the lines of one block in the list, times 12, and add those outside",
-    )
+    slips = {
+        12 * 12: "those are the blocks; two embeddings and the final norm stand outside",
+        12 * 12 + 3: "the final norm has two tensors, a scale and a shift",
+        12 * 12 + 5: "the head is tied: it is the token embedding and not saved again",
+        16 * 12 + 4: ours,
+        16 * 12 + 5: ours,
+    }
+    how = "count the lines of one block in the list, times 12, and add those outside"
+    return wrong_number(answer, 12 * 12 + 4, slips, how=how)
 
 
 def judge_largest_gpt2(answer: Any) -> str | None:
@@ -76,7 +73,7 @@ def wrong_c_attn(weight: Any, bias: Any, parts: list[nn.Linear]) -> str | None:
 
 
 EXERCISES = {
-    "gpt2_tensors": Exercise(judge_gpt2_tensors, ("12 a block",)),
-    "largest_gpt2": Exercise(judge_largest_gpt2, ("a model of up to 8 GB fits",)),
-    "to_c_attn": Exercise(judge_to_c_attn, ("torch.cat, then .T",)),
+    "gpt2_tensors": Exercise(judge_gpt2_tensors, "12 a block"),
+    "largest_gpt2": Exercise(judge_largest_gpt2, "a model of up to 8 GB fits"),
+    "to_c_attn": Exercise(judge_to_c_attn, "torch.cat, then .T"),
 }

@@ -36,20 +36,14 @@ def judge_logits_shape(answer: Any) -> str | None:
 
 def judge_first_loss(answer: Any) -> str | None:
     natural = "take the natural logarithm: a nat belongs to e"
-    return wrong_number(
-        answer,
-        math.log(1000) + 0.125,
-        {
-            math.log(
-                1000
-            ): "this is ln V, for logits that are all equal; add half the squared spread",
-            math.log(1000) + 0.25: "the squared spread counts half",
-            math.log(1000) + 0.5: "square the spread, then halve it",
-            math.log10(1000) + 0.125: f"{natural}, not to 10",
-            math.log2(1000) + 0.125: f"{natural}, not to 2",
-        },
-        tolerance=0.001,
-    )
+    slips = {
+        math.log(1000): "this is ln V, for logits that are all equal; add half the squared spread",
+        math.log(1000) + 0.25: "the squared spread counts half",
+        math.log(1000) + 0.5: "square the spread, then halve it",
+        math.log10(1000) + 0.125: f"{natural}, not to 10",
+        math.log2(1000) + 0.125: f"{natural}, not to 2",
+    }
+    return wrong_number(answer, math.log(1000) + 0.125, slips, tolerance=0.001)
 
 
 @asks_for_function
@@ -110,9 +104,7 @@ EXERCISES = {
     ),
     "own_forward": Exercise(
         judge_own_forward,
-        (
-            "start with model.tok_emb(idx) + model.pos_emb(torch.arange(idx.shape[1]))",
-            "end with model.out_head(model.final_norm(x))",
-        ),
+        "start with model.tok_emb(idx) + model.pos_emb(torch.arange(idx.shape[1]))",
+        "end with model.out_head(model.final_norm(x))",
     ),
 }

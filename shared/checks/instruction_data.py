@@ -12,17 +12,14 @@ from shared.kit.corpora import load_instruction_data
 
 def judge_preamble_tokens(answer: Any) -> str | None:
     tokens, records = 20, 935
-    return wrong_number(
-        answer,
-        tokens * records * 2,
-        {
-            tokens * records: "that is one epoch; there are two",
-            tokens * 1100 * 2: "only the training part is read in training, not all 1,100 records",
-            tokens * 1100: "only the training part is read in training, and for two epochs",
-            tokens * 2: "that is one record in two epochs; count all training records",
-        },
-        how="preamble tokens a record, times training records, times epochs",
-    )
+    slips = {
+        tokens * records: "that is one epoch; there are two",
+        tokens * 1100 * 2: "only the training part is read in training, not all 1,100 records",
+        tokens * 1100: "only the training part is read in training, and for two epochs",
+        tokens * 2: "that is one record in two epochs; count all training records",
+    }
+    how = "preamble tokens a record, times training records, times epochs"
+    return wrong_number(answer, tokens * records * 2, slips, how=how)
 
 
 @asks_for_function
@@ -100,17 +97,13 @@ def error_of(function: Callable[[dict], Any], record: dict) -> Exception | None:
 EXERCISES = {
     "preamble_tokens": Exercise(
         judge_preamble_tokens,
-        (
-            "The cell under 'What the layout costs' prints the tokens of one preamble.",
-            "20 tokens, 935 records, 2 epochs.",
-        ),
+        "The cell under 'What the layout costs' prints the tokens of one preamble.",
+        "20 tokens, 935 records, 2 epochs.",
     ),
     "find_leaks": Exercise(
         judge_find_leaks,
-        (
-            "Write an inner function first: record -> its prompt in normal form, a pair of two texts.",
-            "str.isalnum says whether a character is a letter or a digit.",
-        ),
+        "Write an inner function first: record -> its prompt in normal form, a pair of two texts.",
+        "str.isalnum says whether a character is a letter or a digit.",
     ),
     "format_chatml": Exercise(
         judge_format_chatml, ("Start from format_input_phi3: the shape is the same.",)

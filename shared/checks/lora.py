@@ -11,36 +11,23 @@ from shared.checks.judging import asks_for_function, wrong_number, wrong_tensor
 
 
 def judge_lora_parameters(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        12 * 2 * 8 * (768 + 768),
-        {
-            12
-            * 2
-            * 768
-            * 768: "that is what full finetuning of these matrices trains; LoRA trains A "
-            "and B only",
-            12
-            * 2
-            * 8
-            * 768: "there are two adapted matrices in each block, queries and values, and "
-            "each adapter has two matrices: A, (r, d_in), and B, (d_out, r)",
-            2 * 8 * (768 + 768): "that is one block; there are 12",
-        },
-        how="blocks, times matrices in a block, times rank, times the sum of both sides",
-    )
+    slips = {
+        12 * 2 * 768 * 768: "that is what full finetuning of these matrices trains; LoRA trains A "
+        "and B only",
+        12 * 2 * 8 * 768: "there are two adapted matrices in each block, queries and values, and "
+        "each adapter has two matrices: A, (r, d_in), and B, (d_out, r)",
+        2 * 8 * (768 + 768): "that is one block; there are 12",
+    }
+    how = "blocks, times matrices in a block, times rank, times the sum of both sides"
+    return wrong_number(answer, 12 * 2 * 8 * (768 + 768), slips, how=how)
 
 
 def judge_lora_alpha(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        32,
-        {
-            16: "with alpha as before the scale halves when the rank doubles",
-            8: "that divides where it should multiply: the scale is alpha / rank",
-        },
-        how="the scale before was 16 / 8",
-    )
+    slips = {
+        16: "with alpha as before the scale halves when the rank doubles",
+        8: "that divides where it should multiply: the scale is alpha / rank",
+    }
+    return wrong_number(answer, 32, slips, how="the scale before was 16 / 8")
 
 
 @asks_for_function
@@ -94,12 +81,12 @@ def judge_lora_best_rank(answer: Callable[[Tensor, int], Tensor]) -> str | None:
 EXERCISES = {
     "lora_parameters": Exercise(
         judge_lora_parameters,
-        ("One adapter on a matrix of 768 x 768: A has 8 x 768 numbers, B has 768 x 8.",),
+        "One adapter on a matrix of 768 x 768: A has 8 x 768 numbers, B has 768 x 8.",
     ),
-    "lora_alpha": Exercise(judge_lora_alpha, ("The scale before was 16 / 8 = 2.",)),
-    "lora_forward": Exercise(judge_lora_forward, ("The rank is the number of rows of A.",)),
+    "lora_alpha": Exercise(judge_lora_alpha, "The scale before was 16 / 8 = 2."),
+    "lora_forward": Exercise(judge_lora_forward, "The rank is the number of rows of A."),
     "lora_best_rank": Exercise(
         judge_lora_best_rank,
-        ("torch.linalg.svd(W, full_matrices=False) gives U, S, Vh with W = U diag(S) Vh.",),
+        "torch.linalg.svd(W, full_matrices=False) gives U, S, Vh with W = U diag(S) Vh.",
     ),
 }

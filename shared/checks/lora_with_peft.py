@@ -37,21 +37,15 @@ def judge_lora_schedule(answer: Any) -> str | None:
 
 
 def judge_adapter_size(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        28 * 4 * 16 * (4096 + 4096),
-        {
-            28 * 4 * 16 * 4096: "that is half of it: four projections a layer, each with A, "
-            "(16, 4096), and B, (4096, 16)",
-            28
-            * 2
-            * 8
-            * (4096 + 4096): "that is rank 8 on two projections; here it is rank 16 on four",
-            4 * 16 * (4096 + 4096): "that is one layer; there are 28",
-            28 * 4 * 4096 * 4096: "these are the frozen matrices themselves",
-        },
-        how="layers, times matrices in a layer, times rank, times the sum of both sides",
-    )
+    slips = {
+        28 * 4 * 16 * 4096: "that is half of it: four projections a layer, each with A, "
+        "(16, 4096), and B, (4096, 16)",
+        28 * 2 * 8 * (4096 + 4096): "that is rank 8 on two projections; here it is rank 16 on four",
+        4 * 16 * (4096 + 4096): "that is one layer; there are 28",
+        28 * 4 * 4096 * 4096: "these are the frozen matrices themselves",
+    }
+    how = "layers, times matrices in a layer, times rank, times the sum of both sides"
+    return wrong_number(answer, 28 * 4 * 16 * (4096 + 4096), slips, how=how)
 
 
 @asks_for_function
@@ -111,13 +105,11 @@ def wrong_filling(
 
 
 EXERCISES = {
-    "lora_schedule": Exercise(judge_lora_schedule, ("One epoch has 51,200 / 128 steps.",)),
+    "lora_schedule": Exercise(judge_lora_schedule, "One epoch has 51,200 / 128 steps."),
     "adapter_size": Exercise(
         judge_adapter_size,
-        (
-            "The cell that builds GPT-J on the device meta computes the same for rank 8 and two "
-            "matrices.",
-        ),
+        "The cell that builds GPT-J on the device meta computes the same for rank 8 and two "
+        "matrices.",
     ),
     "pad_to_multiple": Exercise(
         judge_pad_to_multiple, ("-length % multiple is the number of columns that are missing.",)

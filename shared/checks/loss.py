@@ -13,19 +13,15 @@ from shared.checks.judging import asks_for_function, not_a_number, wrong_number
 
 
 def judge_perplexity(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        math.exp(0.39),
-        {
-            0.39: "that is the loss itself; perplexity counts tokens",
-            2**0.39: "you raised 2 to the loss, but the loss is in nats: the base is e",
-            math.exp(
-                -0.39
-            ): "that is the mean probability of the target, below 1; perplexity is its inverse",
-        },
-        tolerance=0.02,
-        how="perplexity is e to the power of the loss",
-    )
+    slips = {
+        0.39: "that is the loss itself; perplexity counts tokens",
+        2**0.39: "you raised 2 to the loss, but the loss is in nats: the base is e",
+        math.exp(
+            -0.39
+        ): "that is the mean probability of the target, below 1; perplexity is its inverse",
+    }
+    how = "perplexity is e to the power of the loss"
+    return wrong_number(answer, math.exp(0.39), slips, tolerance=0.02, how=how)
 
 
 @asks_for_function
@@ -84,10 +80,11 @@ def judge_bits_per_character(answer: Callable[[float, int, int], float]) -> str 
 
 
 EXERCISES = {
-    "perplexity": Exercise(judge_perplexity, ("math.exp",)),
+    "perplexity": Exercise(judge_perplexity, "math.exp"),
     "cross_entropy": Exercise(
         judge_cross_entropy,
-        ("log p = logit - logsumexp(logits)", "gather picks the target's entry"),
+        "log p = logit - logsumexp(logits)",
+        "gather picks the target's entry",
     ),
-    "bits_per_character": Exercise(judge_bits_per_character, ("first all bits of the text",)),
+    "bits_per_character": Exercise(judge_bits_per_character, "first all bits of the text"),
 }

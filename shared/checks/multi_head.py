@@ -25,17 +25,14 @@ def judge_count_parameters(answer: Any) -> str | None:
     D = 1600
     heads = "the heads share out the width: 25 heads do not multiply anything"
     biases = "only out_proj's biases are counted: queries, keys and values have biases too"
-    return wrong_number(
-        answer,
-        4 * D**2 + 4 * D,
-        {
-            4 * D**2: "the four matrices are counted, the biases are not",
-            4 * D**2 + D: biases,
-            25 * 4 * (D**2 + D): heads,
-            25 * 4 * D**2: heads,
-        },
-        how="count four matrices of D x D and four biases of D",
-    )
+    slips = {
+        4 * D**2: "the four matrices are counted, the biases are not",
+        4 * D**2 + D: biases,
+        25 * 4 * (D**2 + D): heads,
+        25 * 4 * D**2: heads,
+    }
+    how = "count four matrices of D x D and four biases of D"
+    return wrong_number(answer, 4 * D**2 + 4 * D, slips, how=how)
 
 
 def judge_split_and_merge(answer: Any) -> str | None:

@@ -11,18 +11,14 @@ from shared.checks.judging import asks_for_function, not_a_number, wrong_number
 
 def judge_training_memory(answer: Any) -> str | None:
     n = 1_557_611_200
-    return wrong_number(
-        answer,
-        16 * n / 2**30,
-        {
-            4 * n / 2**30: "that is the weights alone; gradients and two means come on top",
-            12 * n / 2**30: "AdamW keeps two means for each parameter, not one",
-            16 * n / 1e9: "that is in units of 10**9 bytes; a GiB is 2**30 bytes",
-            16 * n: "that is in bytes: divide by 2**30",
-        },
-        tolerance=0.005,
-        how="four numbers of 4 bytes for each parameter",
-    )
+    slips = {
+        4 * n / 2**30: "that is the weights alone; gradients and two means come on top",
+        12 * n / 2**30: "AdamW keeps two means for each parameter, not one",
+        16 * n / 1e9: "that is in units of 10**9 bytes; a GiB is 2**30 bytes",
+        16 * n: "that is in bytes: divide by 2**30",
+    }
+    how = "four numbers of 4 bytes for each parameter"
+    return wrong_number(answer, 16 * n / 2**30, slips, tolerance=0.005, how=how)
 
 
 def judge_evaluations(answer: Any) -> str | None:
@@ -73,6 +69,6 @@ EXERCISES = {
     "training_memory": Exercise(
         judge_training_memory, ("weights, gradients, two means: 16 bytes a parameter",)
     ),
-    "evaluations": Exercise(judge_evaluations, ("len(range(0, 90, 5))",)),
-    "stop_at": Exercise(judge_stop_at, ("remember where the best loss stood",)),
+    "evaluations": Exercise(judge_evaluations, "len(range(0, 90, 5))"),
+    "stop_at": Exercise(judge_stop_at, "remember where the best loss stood"),
 }

@@ -9,22 +9,18 @@ from shared.checks.judging import asks_for_function, not_a_number, wrong_number,
 
 def judge_planned_hours(answer: Any) -> str | None:
     right = 3 * 808e6 * 5e9 / (4 * 989e12 * 0.35) / 3600
-    return wrong_number(
-        answer,
-        right,
-        {
-            right / 3: "that is the forward pass alone; the backward pass takes twice as many "
-            "operations",
-            right * 2 / 3: "that is the backward pass alone; the forward pass comes on top",
-            right * 4: "that is for one device; there are four",
-            right * 0.35: "the devices reach only 35% of their peak: divide by 0.35",
-            right * 0.35**2: "you multiplied by 0.35; a smaller share takes longer: divide",
-            right * 3600: "those are seconds",
-            right * 60: "those are minutes",
-        },
-        tolerance=0.02,
-        how="hours = 3 F N / (G S u 3600), with S in operations",
-    )
+    slips = {
+        right / 3: "that is the forward pass alone; the backward pass takes twice as many "
+        "operations",
+        right * 2 / 3: "that is the backward pass alone; the forward pass comes on top",
+        right * 4: "that is for one device; there are four",
+        right * 0.35: "the devices reach only 35% of their peak: divide by 0.35",
+        right * 0.35**2: "you multiplied by 0.35; a smaller share takes longer: divide",
+        right * 3600: "those are seconds",
+        right * 60: "those are minutes",
+    }
+    how = "hours = 3 F N / (G S u 3600), with S in operations"
+    return wrong_number(answer, right, slips, tolerance=0.02, how=how)
 
 
 @asks_for_function
@@ -96,7 +92,7 @@ def judge_largest_batch(answer: Callable[[float, float, float], int]) -> str | N
 
 
 EXERCISES = {
-    "planned_hours": Exercise(judge_planned_hours, ("1 TFLOP/s is 1e12",)),
-    "deal": Exercise(judge_deal, ("order[rank::world_size]",)),
-    "largest_batch": Exercise(judge_largest_batch, ("double while it fits",)),
+    "planned_hours": Exercise(judge_planned_hours, "1 TFLOP/s is 1e12"),
+    "deal": Exercise(judge_deal, "order[rank::world_size]"),
+    "largest_batch": Exercise(judge_largest_batch, "double while it fits"),
 }

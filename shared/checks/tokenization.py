@@ -10,16 +10,13 @@ from shared.checks.judging import asks_for_function, wrong_number, wrong_type
 
 
 def judge_count_pieces(answer: Any) -> str | None:
-    return wrong_number(
-        answer,
-        11,
-        {
-            14: "14 counts the three spaces too: split_words drops them",
-            9: "9 leaves out the double quotes: each of the two is a piece",
-            12: "12 counts the double hyphen twice: it is one piece",
-            5: "5 counts only what stands between spaces: signs are pieces of their own",
-        },
-    )
+    slips = {
+        14: "14 counts the three spaces too: split_words drops them",
+        9: "9 leaves out the double quotes: each of the two is a piece",
+        12: "12 counts the double hyphen twice: it is one piece",
+        5: "5 counts only what stands between spaces: signs are pieces of their own",
+    }
+    return wrong_number(answer, 11, slips)
 
 
 @asks_for_function
@@ -113,23 +110,17 @@ def wrong_pieces(text: str, pieces: list) -> str | None:
 EXERCISES = {
     "count_pieces": Exercise(
         judge_count_pieces,
-        (
-            "Read from left to right and write each piece down: the first is a double quote.",
-            "Signs: two quotes, one double hyphen, one question mark, one full stop.",
-        ),
+        "Read from left to right and write each piece down: the first is a double quote.",
+        "Signs: two quotes, one double hyphen, one question mark, one full stop.",
     ),
     "build_vocab": Exercise(
         judge_build_vocab,
-        (
-            "sorted(set(pieces)) is a list, and special_tokens is a list: lists can be added.",
-            "enumerate gives (0, first), (1, second), ...; a dictionary comprehension swaps them.",
-        ),
+        "sorted(set(pieces)) is a list, and special_tokens is a list: lists can be added.",
+        "enumerate gives (0, first), (1, second), ...; a dictionary comprehension swaps them.",
     ),
     "split_losslessly": Exercise(
         judge_split_losslessly,
-        (
-            "re.findall takes alternatives, parted by |, and returns all matches in order.",
-            r"Three alternatives: \s+ and \w+ and one character that is neither: [^\w\s].",
-        ),
+        "re.findall takes alternatives, parted by |, and returns all matches in order.",
+        r"Three alternatives: \s+ and \w+ and one character that is neither: [^\w\s].",
     ),
 }

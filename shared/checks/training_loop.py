@@ -16,14 +16,12 @@ from shared.checks.judging import (
 
 
 def judge_tokens_seen(answer: Any) -> str | None:
+    slips = {
+        10 * 9 * 256: "each batch holds two windows",
+        9 * 2 * 256: "that is one epoch; there are ten, and tokens seen twice count twice",
+    }
     return wrong_number(
-        answer,
-        46_080,
-        {
-            10 * 9 * 256: "each batch holds two windows",
-            9 * 2 * 256: "that is one epoch; there are ten, and tokens seen twice count twice",
-        },
-        how="epochs times batches times windows times tokens",
+        answer, 46_080, slips, how="epochs times batches times windows times tokens"
     )
 
 
@@ -89,7 +87,7 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
 
 
 EXERCISES = {
-    "tokens_seen": Exercise(judge_tokens_seen, ("90 steps of 512 tokens each",)),
-    "gradient_step": Exercise(judge_gradient_step, ("use torch.no_grad()",)),
-    "momentum": Exercise(judge_momentum, ("start with a velocity of 0",)),
+    "tokens_seen": Exercise(judge_tokens_seen, "90 steps of 512 tokens each"),
+    "gradient_step": Exercise(judge_gradient_step, "use torch.no_grad()"),
+    "momentum": Exercise(judge_momentum, "start with a velocity of 0"),
 }

@@ -29,16 +29,13 @@ def judge_normalised_row(answer: Any) -> str | None:
 
 def judge_feed_forward_parameters(answer: Any) -> str | None:
     D = 1024
-    return wrong_number(
-        answer,
-        8 * D * D + 5 * D,
-        {
-            8 * D * D: "these are the two matrices; each layer has a bias as well",
-            4 * D * D + 4 * D: "this is the first layer only; there is one back to the width 1024",
-            8 * 768 * 768 + 5 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
-            2 * D * D + 2 * D: "the inner layer is four times as wide: 4096",
-        },
-    )
+    slips = {
+        8 * D * D: "these are the two matrices; each layer has a bias as well",
+        4 * D * D + 4 * D: "this is the first layer only; there is one back to the width 1024",
+        8 * 768 * 768 + 5 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
+        2 * D * D + 2 * D: "the inner layer is four times as wide: 4096",
+    }
+    return wrong_number(answer, 8 * D * D + 5 * D, slips)
 
 
 @asks_for_function
@@ -81,17 +78,13 @@ def wrong_mean_square(out: Tensor) -> str | None:
 EXERCISES = {
     "normalised_row": Exercise(
         judge_normalised_row,
-        (
-            "the mean is 4; write down the four distances from it",
-            "the variance is the mean of the squared distances; divide the distances by its root",
-        ),
+        "the mean is 4; write down the four distances from it",
+        "the variance is the mean of the squared distances; divide the distances by its root",
     ),
     "feed_forward_parameters": Exercise(
         judge_feed_forward_parameters,
-        (
-            "the layers are 1024 -> 4096 and 4096 -> 1024",
-            "nn.Linear(m, n) has m * n weights and n biases",
-        ),
+        "the layers are 1024 -> 4096 and 4096 -> 1024",
+        "nn.Linear(m, n) has m * n weights and n biases",
     ),
     "rms_norm": Exercise(
         judge_rms_norm, ("x.square().mean(dim=-1, keepdim=True) is the mean square of each token",)
