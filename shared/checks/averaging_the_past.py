@@ -70,10 +70,10 @@ def judge_causal_mean(answer: Callable[[Tensor], Tensor]) -> str | None:
 
 EXERCISES = {
     "causal_mean_by_hand": Exercise(
-        judge_causal_mean_by_hand, ("Row 1 is ((2 + 4) / 2, (0 + 6) / 2).",)
+        judge_causal_mean_by_hand, "Row 1 is ((2 + 4) / 2, (0 + 6) / 2)."
     ),
     "decay_scores": Exercise(
-        judge_decay_scores, ("exp(ln 2) = 2, so each step adds ln 2 to the score.",)
+        judge_decay_scores, "exp(ln 2) = 2, so each step adds ln 2 to the score."
     ),
     "causal_mean": Exercise(judge_causal_mean, "x.cumsum(dim=1) adds up along the tokens."),
 }

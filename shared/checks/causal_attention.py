@@ -63,15 +63,15 @@ def judge_who_leaks(answer: Any) -> str | None:
 def judge_causal_forward(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> str | None:
     for B, T, D, K in ((2, 6, 8, 8), (1, 9, 12, 4), (3, 1, 5, 7)):
         x = draw(B, T, D, seed=1)
-        W_q, W_k, W_v = weights = [draw(D, K, seed=seed) for seed in (2, 3, 4)]
+        weights = [draw(D, K, seed=seed) for seed in (2, 3, 4)]  # for q, k and v
         out = answer(x, *weights)
         form = wrong_form(out, (B, T, K))
         if hint := form or leak_hint(lambda x, weights=weights: answer(x, *weights), x):
             return hint
         same = x[:, :1].expand(-1, T, -1)
-        if not near(answer(same, *weights), same @ W_v):
+        if not near(answer(same, *weights), same @ weights[2]):
             return "equal tokens must give their own value: the weights of each row must sum to one"
-        if hint := wrong_causal(out, x @ W_q, x @ W_k, x @ W_v):
+        if hint := wrong_causal(out, *(x @ W for W in weights)):
             return hint
     return None
 
@@ -93,13 +93,13 @@ def wrong_causal(out: Tensor, q: Tensor, k: Tensor, v: Tensor) -> str | None:
 
 EXERCISES = {
     "window_mask": Exercise(
-        judge_window_mask, ("triu(1) is the future; tril(-3) is three or more back.",)
+        judge_window_mask, "triu(1) is the future; tril(-3) is three or more back."
     ),
     "who_leaks": Exercise(
         judge_who_leaks,
         "Change the whole last row and column of the scores: which earlier rows of weights move?",
     ),
     "causal_forward": Exercise(
-        judge_causal_forward, ("masked_fill(mask, -torch.inf) before the softmax.",)
+        judge_causal_forward, "masked_fill(mask, -torch.inf) before the softmax."
     ),
 }

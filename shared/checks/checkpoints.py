@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, not_a_number, wrong_number
+from shared.checks.judging import asks_for_function, not_a_number, wrong_number, wrong_type
 
 
 def judge_checkpoint_bytes(answer: Any) -> str | None:
@@ -29,7 +29,9 @@ def judge_clip_by_length(answer: Callable[[list[Tensor], float], list[Tensor]]) 
     for max_norm in (0.5, 1.0, 2.0):
         gradients = [torch.randn(3, 4), torch.randn(7)]
         before = [gradient.clone() for gradient in gradients]
-        clipped = list(answer(gradients, max_norm))
+        clipped = answer(gradients, max_norm)
+        if hint := wrong_type(clipped, (list, tuple), "a list of tensors"):
+            return hint
         if any(not torch.equal(a, b) for a, b in zip(gradients, before)):
             return "you changed the gradients that were given; return new ones"
         if hint := wrong_clipping(clipped, gradients, max_norm):
@@ -63,7 +65,10 @@ def wrong_clipping(clipped: list[Tensor], gradients: list[Tensor], max_norm: flo
 
 @asks_for_function
 def judge_warmup_stable_decay(answer: Callable[[int, int, int, int, float], float]) -> str | None:
-    total, warmup, decay, peak = 100, 9, 21, 2.0
+    total = 100
+    warmup = 9
+    decay = 21
+    peak = 2.0
     rates = [answer(step, total, warmup, decay, peak) for step in range(total)]
     for rate in rates:
         if hint := not_a_number(rate):
@@ -101,6 +106,6 @@ EXERCISES = {
         "the factor is min(1, max_norm / length)",
     ),
     "warmup_stable_decay": Exercise(
-        judge_warmup_stable_decay, ("the smallest of three: rise, 1 and fall",)
+        judge_warmup_stable_decay, "the smallest of three: rise, 1 and fall"
     ),
 }

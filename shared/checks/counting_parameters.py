@@ -21,33 +21,27 @@ def judge_medium_block(answer: Any) -> str | None:
 
 
 def judge_xl_training_bytes(answer: Any) -> str | None:
-    gigabyte = 1_557_611_200 / 1e9  # one byte a parameter
+    n = 1.5576112  # billions of parameters: at one byte each, gigabytes
     slips = {
-        4 * gigabyte: "these are the weights alone",
-        8 * gigabyte: "AdamW's averages are missing",
-        12 * gigabyte: "AdamW keeps two averages for each parameter",
-        16 * gigabyte * 1e9: "divide by 10**9 for gigabytes",
+        4 * n: "these are the weights alone",
+        8 * n: "AdamW's averages are missing",
+        12 * n: "AdamW keeps two averages for each parameter",
+        16 * n * 1e9: "divide by 10**9 for gigabytes",
     }
-    return wrong_number(answer, 16 * gigabyte, slips, tolerance=0.005)
+    return wrong_number(answer, 16 * n, slips, tolerance=0.005)
 
 
 @asks_for_function
 def judge_swiglu_width(answer: Callable[[int], int]) -> str | None:
     for D in (3, 64, 100, 768, 1024, 4096):
         right = 8 * D // 3
-        hint = wrong_number(
-            answer(D),
-            right,
-            {
-                4
-                * D: f"with h = 4 D = {4 * D} three matrices have half as many weights again as our "
-                "two",
-                8 * D / 3: "h must be a whole number: round down with //",
-                right + 1: "you rounded up; round down",
-            },
-            how=f"three matrices of D x h must have at most the {8 * D * D:,} weights of our two",
-        )
-        if hint:
+        slips = {
+            4 * D: "with h = 4 D three matrices have half as many weights again as our two",
+            8 * D / 3: "h must be a whole number: round down with //",
+            right + 1: "you rounded up; round down",
+        }
+        how = f"three matrices of D x h must have at most the {8 * D * D:,} weights of our two"
+        if hint := wrong_number(answer(D), right, slips, how=how):
             return f"for D={D}: {hint}"
     return None
 

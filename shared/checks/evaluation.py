@@ -95,7 +95,7 @@ EXERCISES = {
         "Bring both texts into one form first: lower case, single spaces, no full stop at the end.",
     ),
     "answers_needed": Exercise(
-        judge_answers_needed, ("wilson_interval(n // 2, n) for n = 2, 4, 6, ...",)
+        judge_answers_needed, "wilson_interval(n // 2, n) for n = 2, 4, 6, ..."
     ),
     "fair_judge": Exercise(
         judge_fair_judge,

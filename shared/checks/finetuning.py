@@ -14,7 +14,7 @@ def judge_embedding_share(answer: Any) -> str | None:
     share = 128 / SMALL_GPT_PARAMETERS  # of one row of an embedding
     slips = {
         100 * 1000 * share: "as a share between 0 and 1, not in percent",
-        (1000 + 48) * share: ("token embeddings only: the positions have a matrix of their own"),
+        (1000 + 48) * share: "token embeddings only: the positions have a matrix of their own",
         2 * 1000 * share: "embedding and head are tied: one matrix, counted once",
     }
     how = "vocabulary times width, over all parameters"

@@ -40,27 +40,18 @@ def judge_token_passes(answer: Any) -> str | None:
         return "the order is: without a cache, with a cache"
     first = "the first step reads 4 tokens, before anything was written, and the tenth reads 13"
     prompt = "the prompt must be read too, once"
-    plain = wrong_number(
-        without,
-        85,
-        {
-            99: f"you counted one step too many: {first}",
-            95: first,
-            140: f"the text grows: {first}",
-            40: "without a cache each step reads the new tokens too, not only the prompt",
-        },
-        how="without a cache, add what each of the ten steps reads",
-    )
-    return plain or wrong_number(
-        cached,
-        13,
-        {
-            14: "the last token is written but never read",
-            10: prompt,
-            9: prompt,
-        },
-        how="with a cache each token is read once, but for the last",
-    )
+    slips = {
+        99: f"you counted one step too many: {first}",
+        95: first,
+        140: f"the text grows: {first}",
+        40: "without a cache each step reads the new tokens too, not only the prompt",
+    }
+    how = "without a cache, add what each of the ten steps reads"
+    if hint := wrong_number(without, 85, slips, how=how):
+        return hint
+    slips = {14: "the last token is written but never read", 10: prompt, 9: prompt}
+    how = "with a cache each token is read once, but for the last"
+    return wrong_number(cached, 13, slips, how=how)
 
 
 @asks_for_function
@@ -105,7 +96,7 @@ def explain_generated(idx: Tensor, out: Tensor, right: Tensor, plain: Tensor, eo
 EXERCISES = {
     "cache_bytes": Exercise(judge_cache_bytes, "2 x layers x width x tokens x bytes a number"),
     "token_passes": Exercise(
-        judge_token_passes, ("without a cache the steps read 4, 5, ... tokens: ten steps in all",)
+        judge_token_passes, "without a cache the steps read 4, 5, ... tokens: ten steps in all"
     ),
     "own_generate": Exercise(
         judge_own_generate,

@@ -91,16 +91,16 @@ def wrong_forward(out: Any, model: GPTModel, idx: Tensor) -> str | None:
                 "these are probabilities: return the logits, without a softmax",
             ),
         ],
-        "the shape is right, but the numbers are not the model's: compare your steps with section 1",
+        "the shape is right, the numbers are not the model's: compare your steps with section 1",
     )
 
 
 EXERCISES = {
     "logits_shape": Exercise(
-        judge_logits_shape, ("one row of scores for each position of each sequence",)
+        judge_logits_shape, "one row of scores for each position of each sequence"
     ),
     "first_loss": Exercise(
-        judge_first_loss, ("ln V + s**2 / 2, with math.log for the natural logarithm",)
+        judge_first_loss, "ln V + s**2 / 2, with math.log for the natural logarithm"
     ),
     "own_forward": Exercise(
         judge_own_forward,

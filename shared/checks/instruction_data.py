@@ -11,7 +11,8 @@ from shared.kit.corpora import load_instruction_data
 
 
 def judge_preamble_tokens(answer: Any) -> str | None:
-    tokens, records = 20, 935
+    tokens = 20
+    records = 935
     slips = {
         tokens * records: "that is one epoch; there are two",
         tokens * 1100 * 2: "only the training part is read in training, not all 1,100 records",
@@ -106,6 +107,6 @@ EXERCISES = {
         "str.isalnum says whether a character is a letter or a digit.",
     ),
     "format_chatml": Exercise(
-        judge_format_chatml, ("Start from format_input_phi3: the shape is the same.",)
+        judge_format_chatml, "Start from format_input_phi3: the shape is the same."
     ),
 }

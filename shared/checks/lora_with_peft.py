@@ -24,16 +24,14 @@ def judge_lora_schedule(answer: Any) -> str | None:
         return hint
     if (steps, passes) == (32, 800):
         return "the right numbers in the wrong order: (steps, passes)"
-    wrong_steps = wrong_number(
-        steps,
-        800,
-        {
-            400: "that is one epoch; there are two",
-            2 * 51_200 // 4: "that counts micro-batches; an optimizer step comes after 128 records",
-        },
-        how="steps are records times epochs, divided by the records of a step",
-    )
-    return wrong_steps or wrong_number(passes, 32, how="128 records are read 4 at a time")
+    slips = {
+        400: "that is one epoch; there are two",
+        2 * 51_200 // 4: "that counts micro-batches; an optimizer step comes after 128 records",
+    }
+    how = "steps are records times epochs, divided by the records of a step"
+    if hint := wrong_number(steps, 800, slips, how=how):
+        return hint
+    return wrong_number(passes, 32, how="128 records are read 4 at a time")
 
 
 def judge_adapter_size(answer: Any) -> str | None:
@@ -112,6 +110,6 @@ EXERCISES = {
         "matrices.",
     ),
     "pad_to_multiple": Exercise(
-        judge_pad_to_multiple, ("-length % multiple is the number of columns that are missing.",)
+        judge_pad_to_multiple, "-length % multiple is the number of columns that are missing."
     ),
 }

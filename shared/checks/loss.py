@@ -13,15 +13,14 @@ from shared.checks.judging import asks_for_function, not_a_number, wrong_number
 
 
 def judge_perplexity(answer: Any) -> str | None:
+    right = math.exp(0.39)
     slips = {
         0.39: "that is the loss itself; perplexity counts tokens",
         2**0.39: "you raised 2 to the loss, but the loss is in nats: the base is e",
-        math.exp(
-            -0.39
-        ): "that is the mean probability of the target, below 1; perplexity is its inverse",
+        1 / right: "that is the mean probability of the target; perplexity is its inverse",
     }
     how = "perplexity is e to the power of the loss"
-    return wrong_number(answer, math.exp(0.39), slips, tolerance=0.02, how=how)
+    return wrong_number(answer, right, slips, tolerance=0.02, how=how)
 
 
 @asks_for_function
@@ -33,18 +32,14 @@ def judge_cross_entropy(answer: Callable[[Tensor, Tensor], Tensor]) -> str | Non
     right = F.cross_entropy(logits, targets).item()
     if hint := not_a_number(mine):
         return f"{hint}; the loss is the mean over the targets"
-    if hint := wrong_number(
-        mine,
-        right,
-        {
-            -right: "the sign is wrong: the loss is the negative logarithm",
-            6 * right: "you added up the losses; cross-entropy is their mean",
-            right
-            / math.log(2): "you took the logarithm with base 2; nats need the natural logarithm",
-        },
-        tolerance=1e-4,
-        how=f"on random logits it should be {right:.4f}",
-    ):
+    bits = right / math.log(2)
+    slips = {
+        -right: "the sign is wrong: the loss is the negative logarithm",
+        6 * right: "you added up the losses; cross-entropy is their mean",
+        bits: "you took the logarithm with base 2; nats need the natural logarithm",
+    }
+    how = f"on random logits it should be {right:.4f}"
+    if hint := wrong_number(mine, right, slips, tolerance=1e-4, how=how):
         return hint
 
     def agrees(logits: Tensor, targets: Tensor) -> bool:
@@ -64,19 +59,15 @@ def judge_cross_entropy(answer: Callable[[Tensor, Tensor], Tensor]) -> str | Non
 
 @asks_for_function
 def judge_bits_per_character(answer: Callable[[float, int, int], float]) -> str | None:
-    right = 2.0 * 30 / math.log(2) / 120
-    return wrong_number(
-        answer(2.0, 30, 120),
-        right,
-        {
-            0.5: "that is nats a character: divide by ln 2 to get bits",
-            2.0
-            / math.log(2): "that is bits a token: multiply by the tokens, divide by the characters",
-            0.5 * math.log(2): "a nat is more than a bit (1.4427 bits): divide by ln 2",
-        },
-        tolerance=1e-6,
-        how=f"for 2 nats, 30 tokens, 120 characters it should be {right:.4f}",
-    )
+    a_token = 2.0 / math.log(2)
+    right = a_token * 30 / 120
+    slips = {
+        0.5: "that is nats a character: divide by ln 2 to get bits",
+        a_token: "that is bits a token: multiply by the tokens, divide by the characters",
+        0.5 * math.log(2): "a nat is more than a bit (1.4427 bits): divide by ln 2",
+    }
+    how = f"for 2 nats, 30 tokens, 120 characters it should be {right:.4f}"
+    return wrong_number(answer(2.0, 30, 120), right, slips, tolerance=1e-6, how=how)
 
 
 EXERCISES = {

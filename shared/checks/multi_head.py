@@ -143,15 +143,13 @@ def judge_grouped(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | N
 
 EXERCISES = {
     "count_parameters": Exercise(
-        judge_count_parameters, ("nn.Linear(D, D) has D * D + D parameters.",)
+        judge_count_parameters, "nn.Linear(D, D) has D * D + D parameters."
     ),
     "split_and_merge": Exercise(
-        judge_split_and_merge, ("view to (B, T, H, K) first, then transpose.",)
+        judge_split_and_merge, "view to (B, T, H, K) first, then transpose."
     ),
     "multi_head_forward": Exercise(
-        judge_multi_head_forward, ("Project, split, attend, merge, project.",)
+        judge_multi_head_forward, "Project, split, attend, merge, project."
     ),
-    "grouped": Exercise(
-        judge_grouped, ("repeat_interleave repeats each head as often as you say.",)
-    ),
+    "grouped": Exercise(judge_grouped, "repeat_interleave repeats each head as often as you say."),
 }

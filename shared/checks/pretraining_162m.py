@@ -67,7 +67,7 @@ def judge_stop_at(answer: Callable[[list[float], int], int]) -> str | None:
 
 EXERCISES = {
     "training_memory": Exercise(
-        judge_training_memory, ("weights, gradients, two means: 16 bytes a parameter",)
+        judge_training_memory, "weights, gradients, two means: 16 bytes a parameter"
     ),
     "evaluations": Exercise(judge_evaluations, "len(range(0, 90, 5))"),
     "stop_at": Exercise(judge_stop_at, "remember where the best loss stood"),

@@ -95,10 +95,10 @@ def judge_attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | No
 
 EXERCISES = {
     "scaled_scores": Exercise(
-        judge_scaled_scores, ("The first dot product is 2*1 + 0*3 + 1*0 + 1*0 = 2.",)
+        judge_scaled_scores, "The first dot product is 2*1 + 0*3 + 1*0 + 1*0 = 2."
     ),
     "previous_token": Exercise(judge_previous_token, "Row s of W_k is the key of token s."),
     "attend": Exercise(
-        judge_attend, ("q @ k.transpose(-2, -1), scale, softmax over the last dimension.",)
+        judge_attend, "q @ k.transpose(-2, -1), scale, softmax over the last dimension."
     ),
 }

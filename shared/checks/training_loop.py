@@ -61,7 +61,9 @@ def momentum_path(slopes: list[float], eta: float, beta: float) -> list[float]:
 
 @asks_for_function
 def judge_momentum(answer: Callable[[float, list[float], float, float], list[float]]) -> str | None:
-    slopes, eta, beta = [0.5, -1.0, 2.0, 0.25], 0.1, 0.9
+    slopes = [0.5, -1.0, 2.0, 0.25]
+    eta = 0.1
+    beta = 0.9
     right = momentum_path(slopes, eta, beta)
     mine = answer(1.0, list(slopes), eta, beta)
     if hint := wrong_type(mine, Iterable, "a list of weights"):

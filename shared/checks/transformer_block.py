@@ -87,6 +87,6 @@ EXERCISES = {
         "nn.Linear(m, n) has m * n weights and n biases",
     ),
     "rms_norm": Exercise(
-        judge_rms_norm, ("x.square().mean(dim=-1, keepdim=True) is the mean square of each token",)
+        judge_rms_norm, "x.square().mean(dim=-1, keepdim=True) is the mean square of each token"
     ),
 }

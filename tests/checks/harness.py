@@ -1,4 +1,4 @@
-"""Tests of a notebook's exercises over two tables: right answers, and wrong ones with their hints."""
+"""Tests of a notebook's exercises over two tables: right answers, and wrong ones with hints."""
 
 import math
 import re
@@ -80,6 +80,8 @@ def exercise_tests(
         assert list(right) == list(asked)
         assert set(counted) == set(asked)
         assert min(counted.values()) >= 2, counted
-        assert all(exercise.hints for exercise in asked.values())
+        for exercise in asked.values():
+            assert exercise.hints
+            assert all(isinstance(hint, str) for hint in exercise.hints), exercise.hints
 
     return test_answers, test_tables

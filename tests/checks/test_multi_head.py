@@ -1,5 +1,7 @@
 """The exercises of 02_attention/04_multi_head."""
 
+from functools import partial
+
 import torch.nn.functional as F
 from harness import exercise_tests
 
@@ -32,10 +34,6 @@ def multi_head(
     return mixed @ W_out if out else mixed
 
 
-def multi_head_with(**settings):
-    return lambda *arguments: multi_head(*arguments, **settings)
-
-
 def grouped(q, k, v, *, repeat="interleave", mask=True):
     share = q.size(1) // k.size(1)
     if repeat == "interleave":
@@ -45,10 +43,6 @@ def grouped(q, k, v, *, repeat="interleave", mask=True):
     elif repeat == "first":
         k, v = (t[:, :1].expand(-1, q.size(1), -1, -1) for t in (k, v))
     return F.scaled_dot_product_attention(q, k, v, is_causal=mask)
-
-
-def grouped_with(**settings):
-    return lambda *arguments: grouped(*arguments, **settings)
 
 
 RIGHT = {
@@ -82,20 +76,20 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         r"a tuple, \(my_split, my_merge\), this is a function",
     ),
     ("split_and_merge", "numbers", (3, 4), "give the function itself, by its name alone"),
-    ("multi_head_forward", "one wide head", multi_head_with(one_head=True), "one wide head"),
-    ("multi_head_forward", "no W_out", multi_head_with(out=False), "W_out"),
+    ("multi_head_forward", "one wide head", partial(multi_head, one_head=True), "one wide head"),
+    ("multi_head_forward", "no W_out", partial(multi_head, out=False), "W_out"),
     (
         "multi_head_forward",
         "scaled by the whole width",
-        multi_head_with(width="whole"),
+        partial(multi_head, width="whole"),
         "only K = D / num_heads wide",
     ),
-    ("multi_head_forward", "not scaled", multi_head_with(width="none"), "not scaled"),
-    ("multi_head_forward", "no mask", multi_head_with(mask=False), "future leaks"),
-    ("grouped", "taking turns", grouped_with(repeat="tile"), "take turns"),
-    ("grouped", "no mask", grouped_with(mask=False), "future leaks"),
-    ("grouped", "one head for all", grouped_with(repeat="first"), "its own head"),
-    ("grouped", "no repeat", grouped_with(repeat="none"), "raised|own head"),
+    ("multi_head_forward", "not scaled", partial(multi_head, width="none"), "not scaled"),
+    ("multi_head_forward", "no mask", partial(multi_head, mask=False), "future leaks"),
+    ("grouped", "taking turns", partial(grouped, repeat="tile"), "take turns"),
+    ("grouped", "no mask", partial(grouped, mask=False), "future leaks"),
+    ("grouped", "one head for all", partial(grouped, repeat="first"), "its own head"),
+    ("grouped", "no repeat", partial(grouped, repeat="none"), "raised|own head"),
 ]
 
 test_answers, test_tables = exercise_tests("multi_head", RIGHT, WRONG)
