@@ -69,7 +69,7 @@ def judge_lora_best_rank(answer: Callable[[Tensor, int], Tensor]) -> str | None:
                 (W, "that is W itself: keep only the first `rank` singular values"),
                 (
                     U[:, -rank:] * S[-rank:] @ Vh[-rank:],
-                    "these are the smallest singular values; torch.linalg.svd has the largest first",
+                    "these are the smallest singular values; in S the largest stand first",
                 ),
             ],
         ):

@@ -75,6 +75,7 @@ def test_the_tolerance_is_a_share_of_the_right_number_and_of_each_slip():
         return wrong_number(answer, 200.0, {-50.0: "the sign"}, tolerance=0.01)
 
     assert judge(202) is None
+    assert wrong_number(150.5, 200, tolerance=0.01) == "150.5 is too small"
     assert judge(198.0) is None
     assert judge(202.1) == "202.1 is too large"
     assert judge(-50.4) == "the sign"
