@@ -1,0 +1,57 @@
+"""The exercises of 03_gpt/03_counting_parameters."""
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.checks import Exercise
+from shared.checks.judging import asks_for_function, wrong_number
+
+
+def judge_medium_block(answer: Any) -> str | None:
+    D = 1024
+    slips = {
+        12 * D * D + 10 * D: "queries, keys and values have biases here: 3 x 1024 are missing",
+        12 * D * D + 9 * D: "the layer norms are missing: two, each with a scale and a shift",
+        12 * D * D: "these are the matrices; add the biases and the layer norms",
+        12 * D * D + 11 * D: "each of the two layer norms has a scale and a shift",
+        12 * 768 * 768 + 13 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
+        24 * (12 * D * D + 13 * D): "this is all 24 blocks; the question is for one",
+    }
+    return wrong_number(answer, 12 * D * D + 13 * D, slips)
+
+
+def judge_xl_training_bytes(answer: Any) -> str | None:
+    n = 1.5576112  # billions of parameters: at one byte each, gigabytes
+    slips = {
+        4 * n: "these are the weights alone",
+        8 * n: "AdamW's averages are missing",
+        12 * n: "AdamW keeps two averages for each parameter",
+        16 * n * 1e9: "divide by 10**9 for gigabytes",
+    }
+    return wrong_number(answer, 16 * n, slips, tolerance=0.005)
+
+
+@asks_for_function
+def judge_swiglu_width(answer: Callable[[int], int]) -> str | None:
+    for D in (3, 64, 100, 768, 1024, 4096):
+        right = 8 * D // 3
+        slips = {
+            4 * D: "with h = 4 D three matrices have half as many weights again as our two",
+            8 * D / 3: "h must be a whole number: round down with //",
+            right + 1: "you rounded up; round down",
+        }
+        how = f"three matrices of D x h must have at most the {8 * D * D:,} weights of our two"
+        if hint := wrong_number(answer(D), right, slips, how=how):
+            return f"for D={D}: {hint}"
+    return None
+
+
+EXERCISES = {
+    "medium_block": Exercise(
+        judge_medium_block,
+        "attention: four matrices of D x D, each with a bias of D",
+        "the sum is 12 D**2 + 13 D",
+    ),
+    "xl_training_bytes": Exercise(judge_xl_training_bytes, "4 + 4 + 8 bytes a parameter"),
+    "swiglu_width": Exercise(judge_swiglu_width, "solve 3 * D * h = 8 * D * D for h"),
+}

@@ -1,0 +1,118 @@
+"""The exercises of 01_data/04_embeddings."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from shared.checks import Exercise
+from shared.checks.judging import asks_for_function, wrong_number, wrong_tensor
+
+
+def judge_embedding_parameters(answer: Any) -> str | None:
+    slips = {
+        50_257 * 768: "that is the token table alone: the positions have a table too",
+        50_257 * 768 * 1_024: ("the tables are added, not multiplied: each is rows times columns"),
+        50_257 * 768 + 1_024: "a position has a whole vector of 768 numbers, not one number",
+    }
+    return wrong_number(answer, 50_257 * 768 + 1_024 * 768, slips)
+
+
+@asks_for_function
+def judge_one_hot_lookup(lookup: Callable[[Tensor, Tensor], Tensor]) -> str | None:
+    generator = torch.Generator().manual_seed(0)
+    for B, T, V, D in ((1, 1, 2, 3), (2, 5, 7, 3), (3, 4, 4, 4)):
+        ids = torch.randint(V, (B, T), generator=generator)  # (B, T)
+        weight = torch.randn(V, D, generator=generator)  # (V, D)
+        found = lookup(ids, weight)  # (B, T, D)
+        if isinstance(found, Tensor) and found.shape == (B, T, V) and V != D:
+            return (
+                f"the result has shape {tuple(found.shape)}: these are the one-hot rows; "
+                "multiply them by the table"
+            )
+        slips = []
+        if V == D:
+            slips = [
+                (
+                    F.one_hot(ids, V).float() @ weight.T,
+                    "the table was transposed: a one-hot row times the table (V, D) picks a row",
+                )
+            ]
+        row = ids[0].tolist()
+        otherwise = f"ids {row} do not give the rows {row} of the table"
+        if hint := wrong_tensor(found, weight[ids], slips, otherwise):
+            return hint
+    weight = torch.tensor([[1.0, 2.0], [torch.nan, torch.nan]])  # 0 times nan is nan: a product
+    if not lookup(torch.zeros(1, 2, dtype=torch.long), weight).isnan().all():
+        return (
+            "the rows are right, but they were picked by index: here they come from one-hot "
+            "rows times the table"
+        )
+    return None
+
+
+@asks_for_function
+def judge_embed_tokens(embed: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | None:
+    generator = torch.Generator().manual_seed(0)
+    token_table = torch.randn(11, 4, generator=generator)  # (V, D)
+    pos_table = torch.randn(6, 4, generator=generator)  # (positions, D)
+    for B, T in ((1, 1), (2, 4), (4, 4), (3, 6)):
+        ids = torch.randint(11, (B, T), generator=generator)  # (B, T)
+        tokens = token_table[ids]  # (B, T, D)
+        positions = pos_table[:T]  # (T, D)
+        slips = [
+            (tokens, "the position vectors are missing: row t of pos_table is added at position t")
+        ]
+        if B == T:
+            slips += [
+                (
+                    tokens + positions.unsqueeze(1),
+                    "the positions were added along the batch: all tokens of row b got the "
+                    "vector of position b",
+                )
+            ]
+        otherwise = (
+            f"for ids of shape {(B, T)} the result is not the token vector plus the "
+            "vector of its position"
+        )
+        found = embed(ids, token_table, pos_table)
+        if hint := wrong_tensor(found, tokens + positions, slips, otherwise):
+            return hint
+    return wrong_refusal(embed, token_table, pos_table)
+
+
+def wrong_refusal(embed: Callable, token_table: Tensor, pos_table: Tensor) -> str | None:
+    """A hint unless seven tokens for a table of six positions raise the right error."""
+    try:
+        embed(torch.zeros(1, 7, dtype=torch.long), token_table, pos_table)
+    except ValueError as error:
+        if {"7", "6"} <= set(re.findall(r"\d+", str(error))):
+            return None
+        return f"7 tokens, 6 positions: the message must name both numbers, but is {str(error)!r}"
+    except Exception as error:
+        return (
+            "7 tokens with a table of 6 positions should raise ValueError, but raised "
+            f"{type(error).__name__}"
+        )
+    return "7 tokens do not fit into a table of 6 positions: raise ValueError and name both numbers"
+
+
+EXERCISES = {
+    "embedding_parameters": Exercise(
+        judge_embedding_parameters,
+        "A table has as many numbers as rows times columns. There are two tables.",
+    ),
+    "one_hot_lookup": Exercise(
+        judge_one_hot_lookup,
+        "F.one_hot(ids, num_classes=V) has shape (B, T, V) and holds whole numbers.",
+        "Turn it into floats and multiply it by the table with @.",
+    ),
+    "embed_tokens": Exercise(
+        judge_embed_tokens,
+        "token_table[ids] has shape (B, T, D); pos_table[:T] has shape (T, D).",
+        "Compare T with the number of rows of pos_table before anything else.",
+    ),
+}

@@ -1,0 +1,109 @@
+"""The exercises of 01_data/02_byte_pair_encoding."""
+
+from collections import Counter
+
+from harness import exercise_tests
+
+from shared.bpe import learn_merges, merge_pair, most_frequent_pair, split_pieces
+
+
+def learn(text, num_merges, choose=most_frequent_pair, recount=True, as_text=False, new_id=None):
+    ids, token_bytes, merges = list(text.encode()), [bytes([b]) for b in range(256)], []
+    counts = Counter(zip(ids, ids[1:]))
+    for _ in range(num_merges):
+        if recount:
+            counts = Counter(zip(ids, ids[1:]))
+        a, b = choose(counts, token_bytes)
+        if not recount:
+            del counts[a, b]
+        ids = merge_pair(ids, (a, b), new_id or len(token_bytes))
+        merges.append((token_bytes[a], token_bytes[b]))
+        token_bytes.append(token_bytes[a] + token_bytes[b])
+    return (
+        [tuple(part.decode("latin-1") for part in pair) for pair in merges] if as_text else merges
+    )
+
+
+def learn_in_words(words, num_merges):
+    token_bytes, merges = [bytes([b]) for b in range(256)], learn_merges(words, num_merges)
+    for a, b in merges:
+        token_bytes.append(token_bytes[a] + token_bytes[b])
+    return [(token_bytes[a], token_bytes[b]) for a, b in merges]
+
+
+def learn_characters(text, num_merges):
+    letters, merges = list(text), []
+    for _ in range(num_merges):
+        counts = Counter(zip(letters, letters[1:]))
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append((pair[0].encode(), pair[1].encode()))
+        letters = merge_pair(letters, pair, "".join(pair))
+    return merges
+
+
+def least_joined(counts, token_bytes):
+    return min(
+        counts, key=lambda pair: (-counts[pair], token_bytes[pair[0]] + token_bytes[pair[1]])
+    )
+
+
+RIGHT = {
+    "number_of_merges": 742,
+    "two_merges": ["b", "an", "ana", " ", "b", "an", "d", "ana"],
+    "learn_merges": learn,
+}
+WRONG = [  # exercise, what is wrong, the answer, what the hint says
+    ("number_of_merges", "one special token", 743, "one special token"),
+    ("number_of_merges", "special tokens forgotten", 744, "special tokens"),
+    ("number_of_merges", "bytes forgotten", 998, "256 bytes"),
+    ("number_of_merges", "nothing subtracted", 1000, "whole vocabulary"),
+    (
+        "two_merges",
+        "one merge",
+        ["b", "an", "an", "a", " ", "b", "an", "d", "an", "a"],
+        "after one merge",
+    ),
+    ("two_merges", "the other of the tie", ["ban", "an", "a", " ", "ban", "d", "an", "a"], "tied"),
+    ("two_merges", "both of the tie", ["ban", "ana", " ", "ban", "d", "ana"], "after three merges"),
+    ("two_merges", "letters lost", ["b", "an", "ana"], "joined"),
+    ("two_merges", "letters only", list("banana bandana"), "recount"),
+    ("two_merges", "no list", 3, "list of strings"),
+    (
+        "learn_merges",
+        "first of the tied",
+        lambda t, n: learn(t, n, lambda c, _: max(c, key=c.get)),
+        "tied",
+    ),
+    ("learn_merges", "counted once", lambda t, n: learn(t, n, recount=False), "counted again"),
+    (
+        "learn_merges",
+        "text instead of bytes",
+        lambda t, n: learn(t, n, as_text=True),
+        "bytes objects",
+    ),
+    ("learn_merges", "joined", lambda t, n: [a + b for a, b in learn(t, n)], "not b'an'"),
+    (
+        "learn_merges",
+        "cut at spaces",
+        lambda t, n: learn_in_words(t.split(), n),
+        "a space is a byte",
+    ),
+    (
+        "learn_merges",
+        "cut as GPT-2 does",
+        lambda t, n: learn_in_words(split_pieces(t), n),
+        "a space is a byte",
+    ),
+    ("learn_merges", "characters", learn_characters, "é is two bytes"),
+    ("learn_merges", "one id for all", lambda t, n: learn(t, n, new_id=256), "its own id"),
+    (
+        "learn_merges",
+        "ties by the joined bytes",
+        lambda t, n: learn(t, n, least_joined),
+        "are tied",
+    ),
+    ("learn_merges", "nothing returned", lambda t, n: None, "must return a list"),
+    ("learn_merges", "one too few", lambda t, n: learn(t, n)[1:], "merges were asked for"),
+]
+
+test_answers, test_tables = exercise_tests("byte_pair_encoding", RIGHT, WRONG)

@@ -1,0 +1,99 @@
+"""The exercises of 01_data/03_dataloader."""
+
+import torch
+from harness import exercise_tests
+
+
+def windows(ids, T, stride, end=0, shift=1):
+    return [
+        (ids[i : i + T], ids[i + shift : i + T + shift])
+        for i in range(0, len(ids) - T + end, stride)
+    ]
+
+
+def batches(n, T, s, B, drop_last, target=1, swap=False):
+    w = (n - T - target) // s + 1
+    return w // B if drop_last != swap else -(-w // B)
+
+
+RIGHT = {
+    "count_windows": 30,
+    "count_batches": batches,
+    "windows": windows,
+}
+WRONG = [  # exercise, what is wrong, the answer, what the hint says
+    ("count_windows", "the first forgotten", 29, "starts at token 0"),
+    ("count_windows", "stride 1", 936, "stride 1"),
+    ("count_windows", "side by side", 15, "overlap"),
+    ("count_windows", "a decimal", 30.5, "whole number"),
+    ("count_batches", "no room for the target", lambda *a: batches(*a, target=0), "one token more"),
+    (
+        "count_batches",
+        "drop_last the wrong way round",
+        lambda *a: batches(*a, swap=True),
+        "drop_last",
+    ),
+    (
+        "count_batches",
+        "drop_last ignored",
+        lambda n, T, s, B, d: batches(n, T, s, B, True),
+        "drop_last",
+    ),
+    (
+        "count_batches",
+        "not rounded",
+        lambda n, T, s, B, d: ((n - T - 1) // s + 1) / B,
+        "whole number",
+    ),
+    (
+        "count_batches",
+        "always one more",
+        lambda *a: batches(*a[:4], True) + (not a[4]),
+        "fill . batches",
+    ),
+    (
+        "count_batches",
+        "never a batch kept",
+        lambda n, T, s, B, d: batches(n, T, s, B, True),
+        "without drop_last",
+    ),
+    ("windows", "one id as target", lambda *a: [(x, y[-1]) for x, y in windows(*a)], "each a list"),
+    (
+        "windows",
+        "the next window as target",
+        lambda ids, T, s: windows(ids, T, s, shift=T),
+        "one token later",
+    ),
+    (
+        "windows",
+        "target one too short",
+        lambda *a: [(x, y[:-1]) for x, y in windows(*a) if y[1:]],
+        "both must have",
+    ),
+    ("windows", "swapped", lambda *a: [(y, x) for x, y in windows(*a)], "changed places"),
+    ("windows", "the first pair only", lambda *a: windows(*a)[0], "one list of pairs"),
+    (
+        "windows",
+        "two lists",
+        lambda *a: [list(part) for part in zip(*windows(*a))],
+        "one list of pairs",
+    ),
+    (
+        "windows",
+        "tensors",
+        lambda *a: [tuple(map(torch.tensor, pair)) for pair in windows(*a)],
+        "each a list",
+    ),
+    ("windows", "nothing returned", lambda *a: None, "must return a list"),
+    ("windows", "not shifted", lambda *a: windows(*a, shift=0), "shift them"),
+    ("windows", "cut short at the end", lambda *a: windows(*a, end=1), "cut short"),
+    ("windows", "the last one missing", lambda *a: windows(*a)[:-1], "that fit is"),
+    (
+        "windows",
+        "shifted by two",
+        lambda ids, T, s: windows([*ids, 0], T, s, end=-1, shift=2),
+        "must be",
+    ),
+]
+
+test_answers, test_tables = exercise_tests("dataloader", RIGHT, WRONG)
