@@ -9,7 +9,8 @@ for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     os.environ[name] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 os.environ["HF_HUB_OFFLINE"] = "1"
-# threads that wait for each other fall asleep soon: beside other work, spinning ones slow a notebook down tenfold
+# threads that wait for each other fall asleep soon: beside other work, spinning ones slow a
+# notebook down tenfold
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
@@ -18,5 +19,8 @@ def pytest_runtest_setup(item):
     if cell is None:
         return
     if cell.execution_count is None and cell.source.strip():
-        pytest.fail("this code cell has no stored run, so nbval would compare nothing: "
-                    "run `python -m shared.kit.course run` on its notebook", pytrace=False)
+        pytest.fail(
+            "this code cell has no stored run, so nbval would compare nothing: "
+            "run `python -m shared.kit.course run` on its notebook",
+            pytrace=False,
+        )

@@ -16,7 +16,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class TaughtCell:
-    """A cell whose definitions are kept in a module, and the import statements of its notebook by name."""
+    """A cell whose definitions are kept in a module, and the import statements of its notebook by
+    name.
+    """
 
     notebook: Path
     module: str
@@ -24,16 +26,19 @@ class TaughtCell:
     imports: dict[str, str]
 
     def definitions(self) -> dict[str, ast.stmt]:
-        """Its functions, classes and UPPER_CASE constants by name. Raises Refused for any other statement."""
+        """Its functions, classes and UPPER_CASE constants by name.
+
+        Raises Refused for any other statement.
+        """
         found = {}
         for node in ast.parse(self.source).body:
             name = defined_name(node)
             if name is None:
                 line = self.source.splitlines()[node.lineno - 1]
                 raise Refused(
-                    f"{short_name(self.notebook)}: a cell tagged shared:{self.module} may hold functions, "
-                    f"classes and UPPER_CASE constants only, not {line.strip()!r}: move it to a cell of "
-                    "its own"
+                    f"{short_name(self.notebook)}: a cell tagged shared:{self.module} may hold"
+                    f" functions, classes and UPPER_CASE constants only, not {line.strip()!r}: move"
+                    " it to a cell of its own"
                 )
             found[name] = node
         return found

@@ -17,7 +17,9 @@ from shared.kit import repository
 from shared.kit.births import Refused, TaughtCell, births, tagged_cells, taught_modules
 from shared.kit.repository import notebook_paths, short_name
 
-FOOTER = "# Written by `python -m shared.kit.course copy`: "  # and a digest, which shows a change by hand
+FOOTER = (  # and a digest, which shows a change by hand
+    "# Written by `python -m shared.kit.course copy`: "
+)
 
 
 def module_path(module: str) -> Path:
@@ -40,7 +42,9 @@ def names_needed(source: str) -> set[str]:
 
 
 def import_lines(module: str, cells: Sequence[TaughtCell]) -> set[str]:
-    """The imports of a module: other taught names from where they are kept, the rest as its notebooks import it."""
+    """The imports of a module: other taught names from where they are kept, the rest as its
+    notebooks import it.
+    """
     own = [cell for cell in cells if cell.module == module]
     born = births(cells)
     lines = set()
@@ -53,14 +57,15 @@ def import_lines(module: str, cells: Sequence[TaughtCell]) -> set[str]:
         else:
             user = next(cell for cell in own if name in names_needed(cell.source))
             raise Refused(
-                f"shared/{module}.py needs the name {name!r}, which {short_name(user.notebook)} neither "
-                "imports in its first code cell nor defines in a tagged cell: do one of the two"
+                f"shared/{module}.py needs the name {name!r}, which {short_name(user.notebook)}"
+                " neither imports in its first code cell nor defines in a tagged cell: do one of"
+                " the two"
             )
     return lines
 
 
 def summary(module: str) -> str:
-    """The first line of a module's docstring, which is written by hand; a new module gets its name."""
+    """The first line of a docstring, which is written by hand; a new module gets its name."""
     path = module_path(module)
     docstring = (
         ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else None
@@ -99,7 +104,9 @@ def without_docstring(text: str) -> str:
 
 
 def written(module: str, cells: Sequence[TaughtCell]) -> str:
-    """A module as the notebooks say it: docstring, imports, the tagged cells in the order of their birth."""
+    """A module as the notebooks say it: docstring, imports, the tagged cells in the order of their
+    birth.
+    """
     own = [cell for cell in cells if cell.module == module]
     places = ", ".join(dict.fromkeys(short_name(cell.notebook) for cell in own))
     origin = textwrap.fill(f"Written from {places}: change it there.", 98)
@@ -111,7 +118,9 @@ def written(module: str, cells: Sequence[TaughtCell]) -> str:
 
 
 def changed_by_hand(text: str) -> bool:
-    """Whether a module is not what was once written: its digest is missing or belongs to other code."""
+    """Whether a module is not what was once written: its digest is missing or belongs to other
+    code.
+    """
     code, _, noted = text.rpartition(f"\n\n{FOOTER}")
     return noted.strip() != digest(without_docstring(code))
 
@@ -145,9 +154,10 @@ def copy() -> list[str]:
         path = module_path(module)
         if path.is_file() and changed_by_hand(path.read_text(encoding="utf-8")):
             raise Refused(
-                f"shared/{module}.py was changed by hand, and copying would lose that:\n{difference}\n"
-                "Carry the lines marked - into the notebook that the file's first lines name, or drop "
-                f"them with `git checkout shared/{module}.py`; then copy again."
+                f"shared/{module}.py was changed by hand, and copying would lose"
+                f" that:\n{difference}\nCarry the lines marked - into the notebook that the file's"
+                f" first lines name, or drop them with `git checkout shared/{module}.py`; then copy"
+                " again."
             )
     texts = {module: written(module, cells) for module in changed}
     for module, text in texts.items():
@@ -156,14 +166,17 @@ def copy() -> list[str]:
 
 
 def strays() -> list[str]:
-    """Complaints about what no cell accounts for: modules without a tag, imports of names that are gone."""
+    """Complaints about what no cell accounts for: modules without a tag, imports of names that are
+    gone.
+    """
     cells = tagged_cells()
     kept = {module: set() for module in taught_modules(cells)}
     for name, cell in births(cells).items():
         kept[cell.module].add(name)
     modules = {path.stem for path in (repository.ROOT / "shared").glob("*.py")} - {"__init__"}
     found = [
-        f"shared/{module}.py is written from no tagged cell: tag its cells, or move it to shared/kit"
+        f"shared/{module}.py is written from no tagged cell: tag its cells, or move it to"
+        " shared/kit"
         for module in sorted(modules - set(kept))
     ]
     for place, source in importing_code():
@@ -179,7 +192,9 @@ def strays() -> list[str]:
 
 
 def importing_code() -> Iterator[tuple[str, str]]:
-    """(place, code) of all that may import a taught module: first cells of notebooks, and Python files."""
+    """(place, code) of all that may import a taught module: first cells of notebooks, and Python
+    files.
+    """
     for path in notebook_paths():
         cells = nbformat.read(path, as_version=4).cells
         yield short_name(path), next(cell.source for cell in cells if cell.cell_type == "code")

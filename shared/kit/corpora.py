@@ -1,4 +1,6 @@
-"""The texts and records to learn from: the course's own, and the lectures' by LLM_COURSE_DATA or one download."""
+"""The texts and records to learn from: the course's own, and the lectures' by LLM_COURSE_DATA or
+one download.
+"""
 
 import hashlib
 import json
@@ -29,8 +31,8 @@ def read_course_file(file_name: str) -> str:
 def read_lecture_file(file_name: str) -> str:
     """The text of one of the lectures' files, its hash checked.
 
-    Looks in the folder named by LLM_COURSE_DATA first, then downloads once into the user's cache. Raises ValueError
-    for a file with another hash, ConnectionError if there is no network.
+    Looks in the folder named by LLM_COURSE_DATA first, then downloads once into the user's cache.
+    Raises ValueError for a file with another hash, ConnectionError if there is no network.
     """
     address, sha256 = LECTURE_FILES[file_name]
     folder = os.environ.get("LLM_COURSE_DATA")
@@ -40,15 +42,19 @@ def read_lecture_file(file_name: str) -> str:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise ValueError(f"{path} is not the lectures' file: its SHA-256 is {found}, expected {sha256}; "
-                         f"delete it, or put the right file there (from {address})")
+        raise ValueError(
+            f"{path} is not the lectures' file: its SHA-256 is {found}, expected {sha256}; "
+            f"delete it, or put the right file there (from {address})"
+        )
     return content.decode("utf-8")
 
 
 def load_corpus(name: str = "story") -> str:
-    """The text of "story", written for this course, or of "the-verdict" (Edith Wharton, 1908), as the lectures use.
+    """The text of "story", written for this course, or of "the-verdict" (Edith Wharton, 1908), as
+    the lectures use.
 
-    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
+    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot
+    be had.
     """
     if name == "story":
         return read_course_file("story.txt")
@@ -58,9 +64,11 @@ def load_corpus(name: str = "story") -> str:
 
 
 def load_instruction_data(name: str = "course") -> list[dict[str, str]]:
-    """The 1,100 records of "course" (written for it) or of "lectures", each with instruction, input and output.
+    """The 1,100 records of "course" (written for it) or of "lectures", each with instruction, input
+    and output.
 
-    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot be had.
+    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot
+    be had.
     """
     if name == "course":
         return json.loads(read_course_file("instruction-data.json"))

@@ -19,7 +19,9 @@ HEADLINE = "04_pretraining/03_pretraining_162m"
 
 
 def copy_cells(arguments: argparse.Namespace) -> bool:
-    """Write the tagged cells of all notebooks into shared/; with --check only say what would change."""
+    """Write the tagged cells of all notebooks into shared/; with --check only say what would
+    change.
+    """
     if arguments.check:
         found = differences()
         print("\n".join(found.values()) or "shared/ is what the notebooks say")
@@ -76,7 +78,9 @@ def check(arguments: argparse.Namespace) -> bool:
 
 
 def test_chapter(arguments: argparse.Namespace) -> bool:
-    """The notebooks of a chapter that take less than a minute, and the tests of what is born in them."""
+    """The notebooks of a chapter that take less than a minute, and the tests of what is born in
+    them.
+    """
     chapter = next(
         (path for path in sorted(ROOT.glob("0*")) if arguments.chapter in path.name), None
     )

@@ -10,7 +10,9 @@ from shared.kit.system import quick
 
 
 def choose_model() -> str:
-    """LLM_COURSE_PEFT_MODEL if set, else "smollm2-135m" where it can be had, else "tiny-gptj"; quick runs are tiny."""
+    """LLM_COURSE_PEFT_MODEL if set, else "smollm2-135m" where it can be had, else "tiny-gptj";
+    quick runs are tiny.
+    """
     if os.environ.get("LLM_COURSE_PEFT_MODEL"):
         return os.environ["LLM_COURSE_PEFT_MODEL"]
     if quick(False, True):
@@ -23,10 +25,14 @@ def choose_model() -> str:
 
 
 def quiet_libraries() -> None:
-    """Keep progress bars and notes of the libraries, which differ between machines, out of the notebook."""
+    """Keep progress bars and notes of the libraries, which differ between machines, out of the
+    notebook.
+    """
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     warnings.filterwarnings("ignore", message=".*pin_memory.*")
-    warnings.filterwarnings("ignore", message="Could not find a config file")  # a GGUF file needs none
+    warnings.filterwarnings(
+        "ignore", message="Could not find a config file"
+    )  # a GGUF file needs none
     for name in ("transformers", "bitsandbytes", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers import modeling_gguf_pytorch_utils as gguf_loader  # slow to import

@@ -1,4 +1,6 @@
-"""Runs notebooks and saves their outputs as `pytest --nbval` compares them, so that a second run changes no byte."""
+"""Runs notebooks and saves their outputs as `pytest --nbval` compares them, so that a second run
+changes no byte.
+"""
 
 import hashlib
 import re
@@ -23,8 +25,9 @@ COLOUR = r"(?:\x1b\[[0-9;]*m)*"  # colour codes stand inside of paths in a trace
 def run(path: Path) -> bool:
     """Run a notebook in a fresh kernel and save it; return whether the file was written.
 
-    Counts are 1..n, no widget state is kept, nothing names this machine. Where the code is that of the last run and
-    only cells that vary from run to run came out differently, the file stays as it is.
+    Counts are 1..n, no widget state is kept, nothing names this machine. Where the code is that of
+    the last run and only cells that vary from run to run came out differently, the file stays as it
+    is.
     """
     saved = nbformat.read(path, as_version=4)
     new = nbformat.from_dict(saved)
@@ -56,13 +59,17 @@ def run(path: Path) -> bool:
 
 
 def code_digest(notebook: NotebookNode) -> str:
-    """A digest of all code cells: saved outputs belong to the code whose digest the notebook carries."""
+    """A digest of all code cells: saved outputs belong to the code whose digest the notebook
+    carries.
+    """
     code = "\n\0\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def same_but_for_what_varies(saved: NotebookNode, new: NotebookNode) -> bool:
-    """Whether a run brought nothing new: same code as at the last run, same outputs where outputs must be the same."""
+    """Whether a run brought nothing new: same code as at the last run, same outputs where outputs
+    must be the same.
+    """
     if saved.metadata != new.metadata or len(saved.cells) != len(new.cells):
         return False
     for before, after in zip(saved.cells, new.cells):
@@ -87,6 +94,8 @@ def tidy(output: NotebookNode, place: str) -> None:
 
 
 def without_paths(text: str) -> str:
-    """A traceback in which files are named from the repository or from site-packages on, not by absolute paths."""
+    """A traceback in which files are named from the repository or from site-packages on, not by
+    absolute paths.
+    """
     text = text.replace(f"{repository.ROOT}/", "")
     return re.sub(rf"({COLOUR})[^\s'\"\x1b]*site-packages", r"\1site-packages", text)

@@ -1,4 +1,4 @@
-"""What a notebook asks of the machine: memory, times, work done, and whether this is a quick run."""
+"""What a notebook asks of the machine: memory, times, work done, whether this is a quick run."""
 
 import ctypes
 import os
@@ -23,10 +23,11 @@ def quick(normal: T, short: T) -> T:
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep large freed buffers for the next step instead of returning them to the system.
+    """Let this process keep large freed buffers for the next step instead of returning them to the
+    system.
 
-    Training frees and asks for hundreds of megabytes at every step; fresh pages cost time. Works with glibc (Linux);
-    elsewhere it does nothing. Returns whether it took effect.
+    Training frees and asks for hundreds of megabytes at every step; fresh pages cost time. Works
+    with glibc (Linux); elsewhere it does nothing. Returns whether it took effect.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -54,11 +55,14 @@ def available_memory_gib() -> float:
     return psutil.virtual_memory().available / 2**30
 
 
-def times_in_turn(calls: Mapping[Name, Callable[[], object]], rounds: int, threads: int = 1) -> dict[Name, list[float]]:
+def times_in_turn(
+    calls: Mapping[Name, Callable[[], object]], rounds: int, threads: int = 1
+) -> dict[Name, list[float]]:
     """The seconds of every call, {name: [first round, second round, ...]}.
 
-    The calls take turns, so that other work on the machine disturbs all of them alike. PyTorch uses one thread, unless
-    told otherwise: threads that must wait for each other are slowed down most by other work.
+    The calls take turns, so that other work on the machine disturbs all of them alike. PyTorch uses
+    one thread, unless told otherwise: threads that must wait for each other are slowed down most by
+    other work.
     """
     seconds: dict[Name, list[float]] = {name: [] for name in calls}
     before = torch.get_num_threads()
@@ -75,18 +79,26 @@ def times_in_turn(calls: Mapping[Name, Callable[[], object]], rounds: int, threa
 
 
 class CountOperations(TorchDispatchMode):
-    """Counts what PyTorch is asked to do inside `with CountOperations() as counted:`, the same on every machine.
+    """Counts what PyTorch is asked to do inside `with CountOperations() as counted:`, the same on
+    every machine.
 
-    `calls` is the number of operations, `largest` the bytes of the largest tensor that one of them returned.
+    `calls` is the number of operations, `largest` the bytes of the largest tensor that one of them
+    returned.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls, self.largest = 0, 0
 
-    def __torch_dispatch__(self, operation: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, operation: Callable, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
         result = operation(*args, **kwargs or {})
         self.calls += 1
-        sizes = [leaf.untyped_storage().nbytes() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        sizes = [
+            leaf.untyped_storage().nbytes()
+            for leaf in tree_leaves(result)
+            if isinstance(leaf, Tensor)
+        ]
         self.largest = max([self.largest, *sizes])
         return result

@@ -2,8 +2,8 @@
 
 `python tests/course/lecture_numbers.py` prints it.
 
-Needs the lectures' files (LLM_COURSE_DATA, or one download); the headline run's losses are read from its notebook.
-`--write` puts the table into README.md.
+Needs the lectures' files (LLM_COURSE_DATA, or one download); the headline run's losses are read
+from its notebook. `--write` puts the table into README.md.
 """
 
 import re
@@ -23,7 +23,9 @@ from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.kit.repository import ROOT
 
 BEGIN, END = "<!-- lecture numbers -->", "<!-- end -->"
-Row = tuple[str, str, float, float, float]  # quantity, the lecture's words, its number, ours, relative tolerance
+Row = tuple[
+    str, str, float, float, float
+]  # quantity, the lecture's words, its number, ours, relative tolerance
 
 
 def parameters(cfg: GPTConfig, part: str = "") -> int:
@@ -50,9 +52,21 @@ def parameter_rows() -> list[Row]:
     long = replace(cfg, context_length=1024)
     return [
         ("parameters, context 256", "162M", 162_419_712, parameters(cfg), 0),
-        ("the same, weights tied", "124M", 123_822_336, parameters(replace(cfg, tie_weights=True)), 0),
+        (
+            "the same, weights tied",
+            "124M",
+            123_822_336,
+            parameters(replace(cfg, tie_weights=True)),
+            0,
+        ),
         ("parameters, context 1024", "163M", 163_009_536, parameters(long), 0),
-        ("the same, weights tied", "124M", 124_412_160, parameters(replace(long, tie_weights=True)), 0),
+        (
+            "the same, weights tied",
+            "124M",
+            124_412_160,
+            parameters(replace(long, tie_weights=True)),
+            0,
+        ),
         ("token embedding", "38.4M", 38.4e6, parameters(cfg, "tok_emb"), 0.01),
         ("attention of a block", "2.36M", 2.36e6, parameters(cfg, f"{block}.att"), 0.01),
         ("feed-forward of a block", "4.72M", 4.72e6, parameters(cfg, f"{block}.ff"), 0.01),
@@ -62,11 +76,17 @@ def parameter_rows() -> list[Row]:
 
 
 def headline_rows() -> list[Row]:
-    """Final losses of the saved headline run; ours learns another story, so only their size is compared."""
+    """Final losses of the saved headline run; ours learns another story, so only their size is
+    compared.
+    """
     notebook = nbformat.read(ROOT / "04_pretraining" / "03_pretraining_162m.ipynb", as_version=4)
     printed = ("".join(o.get("text", "") for o in c.get("outputs", [])) for c in notebook.cells)
-    run = next(text for text in printed if "train loss" in text)  # the first training of this notebook
-    training, validation = map(float, re.findall(r"train loss ([\d.]+), val loss ([\d.]+)", run)[-1])
+    run = next(
+        text for text in printed if "train loss" in text
+    )  # the first training of this notebook
+    training, validation = map(
+        float, re.findall(r"train loss ([\d.]+), val loss ([\d.]+)", run)[-1]
+    )
     return [
         ("final training loss (ours: another story)", "0.39", 0.39, training, 1.0),
         ("final validation loss (ours: another story)", "6.2 to 6.4", 6.3, validation, 0.1),
@@ -78,28 +98,45 @@ def instruction_rows() -> list[Row]:
     dataset = InstructionDataset(training, get_tokenizer())
     torch.manual_seed(123)
     collate = partial(custom_collate_fn, allowed_max_length=1024)
-    loader = iter(DataLoader(dataset, batch_size=8, shuffle=True, drop_last=True, collate_fn=collate))
+    loader = iter(
+        DataLoader(dataset, batch_size=8, shuffle=True, drop_last=True, collate_fn=collate)
+    )
     lengths = [next(loader)[0].size(1) for _ in range(2)]
-    gptj_layers, gptj_width = 28, 4096  # GPT-J-6B: two thin matrices beside q_proj and v_proj of each layer
+    gptj_layers, gptj_width = (
+        28,
+        4096,
+    )  # GPT-J-6B: two thin matrices beside q_proj and v_proj of each layer
     return [
         ("training records", "935", 935, len(training), 0),
         ("test records", "110", 110, len(test), 0),
         ("validation records", "55", 55, len(validation), 0),
         ("tokens of the first training batch, 8 x", "61", 61, lengths[0], 0),
         ("tokens of the second training batch, 8 x", "76", 76, lengths[1], 0),
-        ("GPT-J, LoRA of rank 8 on q and v", "3.67M", 3_670_016, gptj_layers * 2 * 2 * gptj_width * 8, 0),
+        (
+            "GPT-J, LoRA of rank 8 on q and v",
+            "3.67M",
+            3_670_016,
+            gptj_layers * 2 * 2 * gptj_width * 8,
+            0,
+        ),
     ]
 
 
 def table() -> str:
     """All rows as a Markdown table with a verdict each."""
     lines = ["| quantity | lectures | here | tolerance | verdict |", "|---|---|---|---|---|"]
-    for quantity, spoken, expected, ours, tolerance in [*text_rows(), *parameter_rows(), *headline_rows(),
-                                                        *instruction_rows()]:
+    for quantity, spoken, expected, ours, tolerance in [
+        *text_rows(),
+        *parameter_rows(),
+        *headline_rows(),
+        *instruction_rows(),
+    ]:
         agrees = abs(ours - expected) <= tolerance * expected
         allowed = f"{tolerance:.0%}" if tolerance else "none"
         here = f"{ours:,}" if isinstance(ours, int) else f"{ours:.2f}"
-        lines.append(f"| {quantity} | {spoken} | {here} | {allowed} | {'agrees' if agrees else 'DIFFERS'} |")
+        lines.append(
+            f"| {quantity} | {spoken} | {here} | {allowed} | {'agrees' if agrees else 'DIFFERS'} |"
+        )
     return "\n".join(lines)
 
 

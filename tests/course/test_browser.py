@@ -1,8 +1,9 @@
-"""Every notebook in a real JupyterLab in headless Chromium: all cells run, all controls moved, no one else asked.
+"""Every notebook in a real JupyterLab in headless Chromium: all cells run, all controls moved, no
+one else asked.
 
-`pytest -m browser` runs these. They need Chromium (Debian: `apt-get install chromium`; or set CHROMIUM to its path).
-Without it they are skipped, except where CI is set: there a missing browser is an error. Long cells run with
-LLM_COURSE_QUICK=1. SHOTS names a folder for screenshots.
+`pytest -m browser` runs these. They need Chromium (Debian: `apt-get install chromium`; or set
+CHROMIUM to its path). Without it they are skipped, except where CI is set: there a missing browser
+is an error. Long cells run with LLM_COURSE_QUICK=1. SHOTS names a folder for screenshots.
 """
 
 import hashlib
@@ -23,10 +24,20 @@ from shared.kit.repository import ROOT, notebook_paths
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = os.environ.get("SHOTS")
-CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                    "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-HANG_SECONDS = 1800  # no cell done, nothing shown: only then a kernel counts as hanging, however slow the machine
-CHANGE_SECONDS, LAST_CHANGE_SECONDS = 7, 120  # waits for a picture to change; the last of several moves may take long
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HANG_SECONDS = 1800  # so long no cell done and nothing shown: only then a kernel hangs
+CHANGE_SECONDS, LAST_CHANGE_SECONDS = (
+    7,
+    120,
+)  # waits for a picture to change; the last of several moves may take long
 IDLE = "() => document.querySelector('#jp-main-statusbar')?.innerText.includes('| Idle')"
 SETTINGS = {  # no news pop-up; all cells stay in the page, also those out of sight
     "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
@@ -35,7 +46,9 @@ SETTINGS = {  # no news pop-up; all cells stay in the page, also those out of si
 
 pytestmark = [pytest.mark.browser]
 if not CHROMIUM and not os.environ.get("CI"):
-    pytestmark.append(pytest.mark.skip(reason="no Chromium found: install it or set CHROMIUM to its path"))
+    pytestmark.append(
+        pytest.mark.skip(reason="no Chromium found: install it or set CHROMIUM to its path")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +67,34 @@ def lab(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data",
-               "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-    environment = os.environ | {"LLM_COURSE_QUICK": "1"} | {k: str(home / v) for k, v in folders.items()}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-               f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={home / 'course'}", "--LabApp.expose_app_in_browser=True"]
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    environment = (
+        os.environ | {"LLM_COURSE_QUICK": "1"} | {k: str(home / v) for k, v in folders.items()}
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={home / 'course'}",
+        "--LabApp.expose_app_in_browser=True",
+    ]
     address = f"http://127.0.0.1:{port}"
-    with open(home / "log", "w") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:
+    with (
+        open(home / "log", "w") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
+    ):
         wait_for_server(f"{address}/api?token={token}", server, home / "log")
         yield address, token
         server.terminate()
@@ -93,7 +126,9 @@ def page(browser):
     page.set_default_timeout(300_000)
     page.outside = []
     ours = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")
-    page.on("request", lambda request: request.url.startswith(ours) or page.outside.append(request.url))
+    page.on(
+        "request", lambda request: request.url.startswith(ours) or page.outside.append(request.url)
+    )
     yield page
     page.close()
 
@@ -107,7 +142,8 @@ def shot(page: Page, name: str) -> None:
 def what_is_shown(page: Page) -> str:
     """A digest of every figure, HTML widget and printed text; not of the controls themselves."""
     parts = page.evaluate("""async () => Promise.all([...document.querySelectorAll(
-        '.jp-Notebook .jp-OutputArea img, .jp-Notebook .widget-html-content, .jp-Notebook .jp-RenderedText, '
+        '.jp-Notebook .jp-OutputArea img, .jp-Notebook .widget-html-content, '
+        + '.jp-Notebook .jp-RenderedText, '
         + '.jp-Notebook .widget-hprogress')].map(
         async e => e.tagName !== 'IMG' ? e.innerHTML : !e.src.startsWith('blob:') ? e.src :
             [...new Uint8Array(await (await fetch(e.src)).arrayBuffer())].join()))""")
@@ -127,7 +163,9 @@ def wait_until_still(page: Page, seconds: float = 0.4) -> str:
 
 
 def changes(page: Page, moves: list) -> str:
-    """Try moves until one changes what is shown; how long it took, as text, or "" if nothing changed."""
+    """Try moves until one changes what is shown; how long it took, as text, or "" if nothing
+    changed.
+    """
     for move in moves:
         before, start = wait_until_still(page), time.monotonic()
         move()
@@ -141,11 +179,13 @@ def changes(page: Page, moves: list) -> str:
 
 def slider_moves(page: Page, handle: Locator) -> list:
     """A few steps with the keyboard, then the far end, then the near end."""
+
     def press(*keys: str):
         def move() -> None:
             handle.focus()
             for key in keys:
                 page.keyboard.press(key)
+
         return move
 
     at_top = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
@@ -190,14 +230,22 @@ def open_and_run(page: Page, lab: tuple[str, str], path: Path) -> None:
 
 def cells_of(page: Page) -> list[dict]:
     """Count of execution, tags and errors of each code cell that holds code."""
-    return page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets.map(w => w.model).filter(
+    return page.evaluate(
+        """() => window.jupyterapp.shell.currentWidget.content.widgets.map(w => w.model).filter(
         m => m.type === 'code' && m.sharedModel.getSource().trim()).map(m => ({
             count: m.executionCount, tags: m.getMetadata('tags') ?? [],
-            errors: m.outputs.toJSON().filter(o => o.output_type === 'error').map(o => `${o.ename}: ${o.evalue}`)}))""")
+            errors: m.outputs.toJSON().filter(o => o.output_type === 'error').map(
+                o => `${o.ename}: ${o.evalue}`)}))"""
+    )
 
 
 def unmeant_errors(page: Page) -> list[str]:
-    return [error for cell in cells_of(page) if "raises-exception" not in cell["tags"] for error in cell["errors"]]
+    return [
+        error
+        for cell in cells_of(page)
+        if "raises-exception" not in cell["tags"]
+        for error in cell["errors"]
+    ]
 
 
 @pytest.mark.parametrize("path", notebook_paths(), ids=lambda p: f"{p.parent.name}/{p.stem}")
@@ -225,7 +273,9 @@ def test_notebook(lab, page, path):
             wait_until_still(page)
             shot(page, f"{path.parent.name}_{path.stem}_{kind}{i}")
     print(f"{path.stem}: " + (", ".join(report) or "no controls"))
-    assert notebook.locator(".lab-error").count() == 0, notebook.locator(".lab-error").first.inner_text()
+    assert notebook.locator(".lab-error").count() == 0, notebook.locator(
+        ".lab-error"
+    ).first.inner_text()
     assert not unmeant_errors(page)
     assert not page.outside, f"the page asked the internet for {page.outside}"
     shot(page, f"{path.parent.name}_{path.stem}")

@@ -20,10 +20,26 @@ from shared.kit.running import WIDGET, code_digest
 NOTEBOOKS = notebook_paths()
 CELLS = tagged_cells()
 TAUGHT = taught_modules(CELLS)
-PLUMBING = {"shared.kit.plots", "shared.kit.widgets", "shared.checks", "shared.labs", "shared.kit.course"}
+PLUMBING = {
+    "shared.kit.plots",
+    "shared.kit.widgets",
+    "shared.checks",
+    "shared.labs",
+    "shared.kit.course",
+}
 LAYOUT = {
-    "README.md", "requirements.txt", "pyproject.toml", "conftest.py", "LICENSE", "shared", "tests",
-    "01_data", "02_attention", "03_gpt", "04_pretraining", "05_instruction_finetuning",
+    "README.md",
+    "requirements.txt",
+    "pyproject.toml",
+    "conftest.py",
+    "LICENSE",
+    "shared",
+    "tests",
+    "01_data",
+    "02_attention",
+    "03_gpt",
+    "04_pretraining",
+    "05_instruction_finetuning",
 }
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=short_name)
 
@@ -47,7 +63,9 @@ def text_cells(path: Path) -> list[nbformat.NotebookNode]:
 def lesson_cells(path: Path) -> list[nbformat.NotebookNode]:
     """The code cells before the exercises."""
     cells = read(path).cells
-    end = next((i for i, c in enumerate(cells) if re.search(r"^## Exercises$", c.source, re.M)), len(cells))
+    end = next(
+        (i for i, c in enumerate(cells) if re.search(r"^## Exercises$", c.source, re.M)), len(cells)
+    )
     return [cell for cell in cells[:end] if cell.cell_type == "code"]
 
 
@@ -56,7 +74,9 @@ def is_tagged(cell: nbformat.NotebookNode) -> bool:
 
 
 def tracked_files() -> list[str]:
-    """All files of the repository that git tracks; without git (a downloaded archive) the check is skipped aloud."""
+    """All files of the repository that git tracks; without git (a downloaded archive) the check is
+    skipped aloud.
+    """
     git = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if git.returncode:
         pytest.skip(f"this copy is no git checkout: {git.stderr.strip()}")
@@ -100,8 +120,12 @@ def test_no_name_is_used_before_its_birth_or_defined_again(path):
                 for alias in node.names:
                     imported.add(alias.asname or alias.name)
                     birth = born.get(alias.name, path)
-                    assert birth <= path, f"{path.name} imports {alias.name}, born only in {birth.name}"
-                    assert birth != path or alias.name not in born, f"{alias.name} is born here, yet imported"
+                    assert birth <= path, (
+                        f"{path.name} imports {alias.name}, born only in {birth.name}"
+                    )
+                    assert birth != path or alias.name not in born, (
+                        f"{alias.name} is born here, yet imported"
+                    )
         for node in tree.body:
             name = getattr(node, "name", None)
             assert name not in imported, f"{path.name} defines {name} again"
@@ -114,7 +138,11 @@ def test_imports_among_modules_have_no_cycle_and_taught_modules_need_no_plumbing
         names = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
         imports[f"shared.{path.stem}"] = {name for name in names if name.startswith("shared.")}
     for module in TAUGHT:
-        used = {name for name in imports[f"shared.{module}"] if any(name.startswith(p) for p in PLUMBING)}
+        used = {
+            name
+            for name in imports[f"shared.{module}"]
+            if any(name.startswith(p) for p in PLUMBING)
+        }
         assert not used, f"shared/{module}.py is taught and imports {used}"
 
     def visit(module: str, trail: tuple[str, ...]) -> None:
@@ -138,12 +166,18 @@ def test_cells_are_short_and_text_comes_first(path):
             words = len(re.sub(r"\$\$.*?\$\$|\|.*\||<[^>]+>", " ", cell.source, flags=re.S).split())
             assert words <= 120, f"{words} words: {cell.source[:80]}"
         elif cell.cell_type == "code":
-            wide = [line for line in cell.source.splitlines() if len(line) > (120 if is_tagged(cell) else 110)]
+            wide = [
+                line
+                for line in cell.source.splitlines()
+                if len(line) > (120 if is_tagged(cell) else 110)
+            ]
             assert not wide, f"wider than a JupyterLab cell: {wide[0]}"
             length = cell.source.count("\n") + 1
             limit = 40 if is_tagged(cell) or cell.source == imports else 15
             assert length <= limit, f"{length} lines: {cell.source[:80]}"
-            assert previous is not None and previous.cell_type == "markdown", f"no text before: {cell.source[:80]}"
+            assert previous is not None and previous.cell_type == "markdown", (
+                f"no text before: {cell.source[:80]}"
+            )
         previous = cell
 
 
@@ -166,7 +200,11 @@ def test_imports_stand_in_the_first_cell(path):
 @by_name
 def test_ignored_cells_are_few_and_followed_by_a_strict_one(path):
     cells = code_cells(path)
-    ignored = [i for i, c in enumerate(cells) if "nbval-ignore-output" in tags(c) or "NBVAL_IGNORE" in c.source]
+    ignored = [
+        i
+        for i, c in enumerate(cells)
+        if "nbval-ignore-output" in tags(c) or "NBVAL_IGNORE" in c.source
+    ]
     assert len(ignored) <= len(cells) / 10, f"{len(ignored)} of {len(cells)} cells ignored"
     assert not [c for c in cells if "nbval-skip" in tags(c) or "NBVAL_SKIP" in c.source]
     for i in ignored:
@@ -174,7 +212,9 @@ def test_ignored_cells_are_few_and_followed_by_a_strict_one(path):
             continue  # times are shown, never asserted
         assert i + 1 < len(cells), "an ignored cell at the end: nothing checks it"
         later = "".join(c.source for c in cells[i + 1 : i + 4])
-        assert "assert" in later, f"no assert within three cells after the ignored one: {cells[i].source[:80]}"
+        assert "assert" in later, (
+            f"no assert within three cells after the ignored one: {cells[i].source[:80]}"
+        )
 
 
 @by_name
@@ -186,7 +226,9 @@ def test_errors_are_meant(path):
 
 @pytest.mark.parametrize("chapter", sorted({p.parent for p in NOTEBOOKS}), ids=lambda p: p.name)
 def test_each_chapter_fails_once_on_purpose(chapter):
-    assert any("raises-exception" in tags(c) for p in chapter.glob("*.ipynb") for c in code_cells(p))
+    assert any(
+        "raises-exception" in tags(c) for p in chapter.glob("*.ipynb") for c in code_cells(p)
+    )
 
 
 @by_name
@@ -194,11 +236,19 @@ def test_header_and_footer(path):
     cells = text_cells(path)
     assert re.match(r"# \S", cells[0].source), "the first cell holds the title"
     head = "\n".join(cell.source for cell in cells[:2])
-    for part in ("**The question:** ", "**You need:** ", "**Time:** ", "**You will build:** ", "GLOSSARY.md)"):
+    for part in (
+        "**The question:** ",
+        "**You need:** ",
+        "**Time:** ",
+        "**You will build:** ",
+        "GLOSSARY.md)",
+    ):
         assert part in head, f"the head lacks {part}"
     assert re.search(r"The question:[^\n]*\?", head) and re.search(r"Time:\*\* \d+ minutes", head)
     tail = "\n".join(cell.source for cell in cells[-8:])
-    assert re.search(r"[Tt]hree (takeaways|things)|[Tt]akeaways", tail), "the end holds three takeaways"
+    assert re.search(r"[Tt]hree (takeaways|things)|[Tt]akeaways", tail), (
+        "the end holds three takeaways"
+    )
     if path != NOTEBOOKS[-1]:
         following = NOTEBOOKS[NOTEBOOKS.index(path) + 1]
         assert following.name in "\n".join(c.source for c in cells), f"no link to {following.name}"
@@ -216,9 +266,13 @@ def test_exercises_start_empty_and_are_solved_at_the_end(path):
         assert f"{name}: not attempted yet" in printed and f"{name}: right" in printed, name
     assert re.search(r"0 of \d+ done", printed), "the progress line"
     text = "\n\n".join(cell.source for cell in text_cells(path))
-    numbers = [[int(n) for n in re.findall(r"^\*\*(\d+)\.", part, re.MULTILINE)]
-               for part in re.split(r"^## (?:Exercises|Solutions)$", text, flags=re.MULTILINE)[1:]]
-    assert numbers == [list(range(1, len(set(asked)) + 1))] * 2, "each exercise and each solution has its number"
+    numbers = [
+        [int(n) for n in re.findall(r"^\*\*(\d+)\.", part, re.MULTILINE)]
+        for part in re.split(r"^## (?:Exercises|Solutions)$", text, flags=re.MULTILINE)[1:]
+    ]
+    assert numbers == [list(range(1, len(set(asked)) + 1))] * 2, (
+        "each exercise and each solution has its number"
+    )
 
 
 @by_name
@@ -255,12 +309,16 @@ def test_size_and_metadata(path):
 @by_name
 def test_saved_outputs_belong_to_this_code(path):
     ran = read(path).metadata.get("course", {}).get("ran")
-    assert ran == code_digest(read(path)), f"run `python -m shared.kit.course run {short_name(path)}.ipynb`"
+    assert ran == code_digest(read(path)), (
+        f"run `python -m shared.kit.course run {short_name(path)}.ipynb`"
+    )
 
 
 @by_name
 def test_pictures_were_drawn_by_the_pinned_matplotlib(path):
-    pinned = re.search(r"^matplotlib==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)[1]
+    pinned = re.search(
+        r"^matplotlib==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M
+    )[1]
     for cell in code_cells(path):
         for output in cell.outputs:
             picture = base64.b64decode(output.get("data", {}).get("image/png", ""))
@@ -274,11 +332,17 @@ def test_outputs_name_no_path_and_no_random_id(path):
     """A path of the machine that saved them, also behind the colour codes of a traceback."""
     for cell in code_cells(path):
         for output in cell.outputs:
-            texts = [*output.get("traceback", []), output.get("text", ""),
-                     *(str(v) for k, v in output.get("data", {}).items() if not k.startswith("image/"))]
+            texts = [
+                *output.get("traceback", []),
+                output.get("text", ""),
+                *(str(v) for k, v in output.get("data", {}).items() if not k.startswith("image/")),
+            ]
             for text in texts:
                 plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-                outside = re.search(r"(?<![\w./~<])/(?:[\w.-]+/)+[\w.-]+\.(?:py|ipynb|json|so)|[A-Z]:\\\\?Users", plain)
+                outside = re.search(
+                    r"(?<![\w./~<])/(?:[\w.-]+/)+[\w.-]+\.(?:py|ipynb|json|so)|[A-Z]:\\\\?Users",
+                    plain,
+                )
                 assert outside is None, f"a path of one machine: {outside[0]}: {cell.source[:80]}"
     text = path.read_text(encoding="utf-8")
     outside = re.search(r"(?<![\w./~])/(home|work|root|tmp|Users)/\w+|[A-Z]:\\\\Users", text)
@@ -287,7 +351,12 @@ def test_outputs_name_no_path_and_no_random_id(path):
 
 @by_name
 def test_widgets_have_steady_names(path):
-    names = [o.data[WIDGET]["model_id"] for c in code_cells(path) for o in c.outputs if WIDGET in o.get("data", {})]
+    names = [
+        o.data[WIDGET]["model_id"]
+        for c in code_cells(path)
+        for o in c.outputs
+        if WIDGET in o.get("data", {})
+    ]
     assert len(set(names)) == len(names)
 
 
@@ -313,17 +382,31 @@ def test_public_functions_of_taught_modules_have_docstrings_and_hints():
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 assert ast.get_docstring(node), f"{module}.{node.name} has no docstring"
             for function in (n for n in ast.walk(node) if isinstance(n, ast.FunctionDef)):
-                named = [a for a in function.args.args + function.args.kwonlyargs if a.arg not in ("self", "cls")]
+                named = [
+                    a
+                    for a in function.args.args + function.args.kwonlyargs
+                    if a.arg not in ("self", "cls")
+                ]
                 bare = [a.arg for a in named if a.annotation is None]
                 assert not bare, f"{module}.{function.name}: no type hint for {bare}"
 
 
-@pytest.mark.parametrize("command", [
-    [sys.executable, "-m", "ruff", "check", "."],
-    # wrong spellings are the subject of one family of instruction records
-    [sys.executable, "-m", "codespell_lib", "--skip",
-     "*/data/*,*.ipynb,./.git,./.venv,./venv,*/instruction_records.py", "."],
-], ids=["ruff", "codespell"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "ruff", "check", "."],
+        # wrong spellings are the subject of one family of instruction records
+        [
+            sys.executable,
+            "-m",
+            "codespell_lib",
+            "--skip",
+            "*/data/*,*.ipynb,./.git,./.venv,./venv,*/instruction_records.py",
+            ".",
+        ],
+    ],
+    ids=["ruff", "codespell"],
+)
 def test_linters(command):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -333,7 +416,9 @@ def test_linters(command):
 def test_spelling_of_the_text(path, tmp_path):
     text = tmp_path / "text.md"
     text.write_text("\n".join(cell.source for cell in text_cells(path)), encoding="utf-8")
-    result = subprocess.run([sys.executable, "-m", "codespell_lib", str(text)], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", str(text)], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout
 
 

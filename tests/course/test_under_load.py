@@ -1,7 +1,8 @@
-"""The test of the tests: notebooks pass while other work keeps every core busy, on an older processor, one thread.
+"""The test of the tests: notebooks pass while other work keeps every core busy, on an older
+processor, one thread.
 
-`pytest -m load` runs the notebooks that look at a clock or print what a trained model says; LLM_COURSE_LOAD=all runs
-all that take less than a minute on a quiet machine.
+`pytest -m load` runs the notebooks that look at a clock or print what a trained model says;
+LLM_COURSE_LOAD=all runs all that take less than a minute on a quiet machine.
 """
 
 import os
@@ -15,11 +16,23 @@ from shared.kit.repository import HEAVY, ROOT, notebook_paths, short_name
 
 # what PyTorch and its libraries would choose on a processor without AVX-512, and on one without AVX
 PROCESSORS = {
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
-    "default": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+    "default": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
 }
-SHORT = ["01_data/02_byte_pair_encoding", "02_attention/01_averaging_the_past", "02_attention/04_multi_head",
-         "03_gpt/01_transformer_block"]
+SHORT = [
+    "01_data/02_byte_pair_encoding",
+    "02_attention/01_averaging_the_past",
+    "02_attention/04_multi_head",
+    "03_gpt/01_transformer_block",
+]
 LIGHT = [name for name in map(short_name, notebook_paths()) if name not in HEAVY]
 CHOSEN = LIGHT if os.environ.get("LLM_COURSE_LOAD") == "all" else SHORT
 
@@ -27,7 +40,10 @@ CHOSEN = LIGHT if os.environ.get("LLM_COURSE_LOAD") == "all" else SHORT
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
     """A process for each core that does nothing but keep it busy."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
     yield
     for process in busy:
         process.kill()
