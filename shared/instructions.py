@@ -113,7 +113,7 @@ class InstructionDataset(Dataset):
 def custom_collate_fn(batch: Sequence, pad_token_id: int = 50256, ignore_index: int = -100,
                       allowed_max_length: int | None = None,
                       device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Pad to the longest of the batch, shift by one, mask: B items -> inputs (B, T), targets (B, T).
+    """Pad to the longest of the batch, shift by one, mask: B items -> inputs, targets, (B, T) each.
 
     An item is a list of ids, or (ids, n) whose first n ids are not to be learned. The first
     pad_token_id after the text stays in the targets, as the end to be predicted; further ones
@@ -136,7 +136,7 @@ def custom_collate_fn(batch: Sequence, pad_token_id: int = 50256, ignore_index: 
         inputs = padded[:-1]  # (T,)
         targets = padded[1:].clone()  # (T,)
         targets[len(ids) :] = ignore_index  # all after the first pad token
-        targets[: max(prompt_length - 1, 0)] = ignore_index  # the instruction, where it is not learned
+        targets[: max(prompt_length - 1, 0)] = ignore_index  # a prompt that is not to be learned
         inputs_list.append(inputs[:allowed_max_length])
         targets_list.append(targets[:allowed_max_length])
     inputs = torch.stack(inputs_list).to(device)  # (B, T)
