@@ -11,8 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-# the linear layers of every Transformer block
-ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")
+ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")  # of a block
 
 
 class LoRALinear(nn.Module):
