@@ -58,13 +58,16 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             raise FloatingPointError(f"{name} is not finite after step {state.global_step}, so "
                                      f"{path.name} was not saved: resume from the checkpoint "
                                      "before, with a smaller learning rate")
+    schedule_state = None
+    if schedule is not None:
+        schedule_state = schedule.state_dict()
     numpy_state = np.random.get_state()
     content = {
         "format": CHECKPOINT_FORMAT,
         "config": configuration(model),
         "model": weights,
         "optimizer": optimizer.state_dict(),
-        "schedule": None if schedule is None else schedule.state_dict(),
+        "schedule": schedule_state,
         "state": asdict(state),
         "python_random": random.getstate(),
         "numpy_random": (numpy_state[0], numpy_state[1].tolist(), *numpy_state[2:]),

@@ -177,14 +177,12 @@ def save_responses(path: str | Path, records: Sequence[dict[str, str]], response
     says what made them.
     """
     if not made_by:
-        raise ValueError("made_by is empty: name at least the model and the settings of its "
-                         "answers")
+        raise ValueError("made_by is empty: name at least the model and the settings it used")
     answered = []
     for entry, response in zip(records, responses, strict=True):
         answered.append({**entry, "response": response})
     made_by = {**made_by, "torch": torch.__version__, "python": platform.python_version()}
-    content = {"made_by": made_by, "records": answered}
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+    text = json.dumps({"made_by": made_by, "records": answered}, indent=2, ensure_ascii=False)
     Path(path).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
@@ -195,8 +193,7 @@ def load_responses(path: str | Path) -> tuple[list[dict[str, str]], list[str], d
     """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"made_by", "records"} <= set(content):
-        raise ValueError(f"{path} was not written by save_responses: it has no 'made_by' and "
-                         "'records'")
+        raise ValueError(f"{path} was not written by save_responses: no made_by, or no records")
     records = content["records"]
     responses = [record.pop("response") for record in records]
     return records, responses, content["made_by"]
