@@ -11,8 +11,8 @@ from torch import Tensor
 class MultiHeadAttention(nn.Module):
     """Causal self-attention in many heads at once: (B, T, d_in) -> (B, T, d_out).
 
-    `cache` holds the keys and values of earlier tokens (03_gpt/04); without one, x is the whole sequence.
-    Raises ValueError if the width or the length does not fit. Source: Vaswani et al. 2017, section 3.2.2.
+    `cache` holds the keys and values of earlier tokens (03_gpt/04).
+    Raises ValueError if width or length does not fit. Source: Vaswani et al. 2017, section 3.2.2.
     """
 
     def __init__(self, d_in: int, d_out: int, context_length: int, dropout: float, num_heads: int,
@@ -20,7 +20,9 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         if num_heads < 1 or d_out % num_heads:
             raise ValueError(f"d_out={d_out} must be a multiple of num_heads={num_heads}")
-        self.num_heads, self.context_length, self.dropout = num_heads, context_length, dropout
+        self.num_heads = num_heads
+        self.context_length = context_length
+        self.dropout = dropout
         self.W_query = nn.Linear(d_in, d_out, bias=qkv_bias)
         self.W_key = nn.Linear(d_in, d_out, bias=qkv_bias)
         self.W_value = nn.Linear(d_in, d_out, bias=qkv_bias)
@@ -35,9 +37,12 @@ class MultiHeadAttention(nn.Module):
             k, v = cache.append(k, v)  # (B, H, S, K): S tokens so far, these T the last of them
         S = k.size(2)
         if S > self.context_length:
-            raise ValueError(f"{S} tokens do not fit into context_length={self.context_length}: shorten the input")
-        # a single new token may see all that came before; several after a cache need the mask's lower rows
-        mask = None if T in (1, S) else torch.ones(T, S, dtype=torch.bool, device=x.device).tril(S - T)  # (T, S)
+            raise ValueError(f"{S} tokens do not fit into context_length={self.context_length}: "
+                             "shorten the input")
+        mask = None
+        if T not in (1, S):  # several tokens after a cache; a single one may see all before it
+            mask = torch.ones(T, S, dtype=torch.bool, device=x.device).tril(S - T)  # (T, S)
         dropout = self.dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=S == T)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout,
+                                             is_causal=(S == T))
         return self.out_proj(out.transpose(1, 2).reshape(B, T, -1))  # (B, T, d_out)

@@ -1,4 +1,4 @@
-"""The algorithm of byte pair encoding: pieces, merges, joining. Born in 01_data/02_byte_pair_encoding."""
+"""Byte pair encoding: pieces, merges, joining. Born in 01_data/02_byte_pair_encoding."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,36 +11,51 @@ GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?
 
 
 def split_pieces(text: str) -> list[str]:
-    """The pieces of a text that no token may cross; joined, they give the text. Source: Radford et al. 2019."""
+    """The pieces of a text that no token may cross; joined, they give the text.
+
+    Source: Radford et al. 2019, section 2.2.
+    """
     return regex.findall(GPT2_PATTERN, text)
 
 
 def merge_pair(ids: Sequence[int], pair: tuple[int, int], new_id: int) -> list[int]:
     """The ids with each occurrence of the pair, from left to right, replaced by new_id."""
-    merged, i = [], 0
+    merged = []
+    i = 0
     while i < len(ids):
-        found = tuple(ids[i : i + 2]) == pair
-        merged.append(new_id if found else ids[i])
-        i += 2 if found else 1
+        if tuple(ids[i : i + 2]) == pair:
+            merged.append(new_id)
+            i += 2
+        else:
+            merged.append(ids[i])
+            i += 1
     return merged
 
 
-def most_frequent_pair(pair_counts: Mapping[tuple[int, int], int], token_bytes: Sequence[bytes]) -> tuple[int, int]:
-    """The pair counted most often; of several, the one whose two byte strings come first in alphabetical order."""
+def most_frequent_pair(pair_counts: Mapping[tuple[int, int], int],
+                       token_bytes: Sequence[bytes]) -> tuple[int, int]:
+    """The pair counted most often; of several, the one whose byte strings come first.
+
+    First in alphabetical order: the left token's bytes decide, then the right token's.
+    """
     most = max(pair_counts.values())
     tied = [pair for pair, count in pair_counts.items() if count == most]
     return min(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
 
 
 def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]]:
-    """The first num_merges pairs that byte pair encoding joins in these pieces; merge i makes the token 256 + i.
+    """The first num_merges pairs that byte pair encoding joins in these pieces.
 
+    Merge i makes the token 256 + i.
     Raises ValueError if the pieces run out of pairs. Source: Sennrich et al. 2016, section 3.2.
     """
     distinct = Counter(pieces)  # each distinct piece is kept once, with its number of occurrences
-    words, counts = [list(piece.encode("utf-8")) for piece in distinct], list(distinct.values())
-    token_bytes, merges = [bytes([byte]) for byte in range(256)], []
-    pair_counts, places = Counter(), defaultdict(set)  # places: the words in which a pair has stood
+    words = [list(piece.encode("utf-8")) for piece in distinct]
+    counts = list(distinct.values())
+    token_bytes = [bytes([byte]) for byte in range(256)]
+    merges = []
+    pair_counts = Counter()
+    places = defaultdict(set)  # for each pair, the words in which it has stood
 
     def count_word(w: int, sign: int) -> None:
         for pair in zip(words[w], words[w][1:]):
@@ -53,8 +68,8 @@ def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]
         count_word(w, 1)
     while len(merges) < num_merges:
         if not pair_counts:
-            raise ValueError(f"the text has pairs for {len(merges)} merges, but {num_merges} were asked for: "
-                             "give more text or a smaller vocab_size")
+            raise ValueError(f"the text has pairs for {len(merges)} merges, but {num_merges} were "
+                             "asked for: give more text or a smaller vocab_size")
         pair = most_frequent_pair(pair_counts, token_bytes)
         for w in places.pop(pair):  # only words that hold the pair change
             count_word(w, -1)
@@ -66,13 +81,16 @@ def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]
 
 
 def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> list[int]:
-    """Join pairs, the one learned first before all others and from left to right, until no merge fits.
+    """Join pairs, the one learned first before all others, left to right, until no merge fits.
 
-    A heap holds the possible joins and links skip what was joined: n log n steps for n ids, however long the piece.
+    A heap holds the possible joins and links skip what was joined: n log n steps for n ids,
+    however long the piece.
     """
-    nothing, end = -1, len(ids)
+    nothing = -1
+    end = len(ids)
     ids = [*ids, nothing]  # ids[end] and ids[-1]: a neighbour that joins with nobody
-    left, right = list(range(-1, end)), list(range(1, end + 2))
+    left = list(range(-1, end))  # the place of each id's left neighbour
+    right = list(range(1, end + 2))
     heap = [(merges[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in merges]
     heapify(heap)
     while heap:
@@ -80,7 +98,8 @@ def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> l
         j = right[i]
         if merges.get((ids[i], ids[j])) != new_id:
             continue  # one of the two was joined with its other neighbour meanwhile
-        ids[i], ids[j] = new_id, nothing
+        ids[i] = new_id
+        ids[j] = nothing
         right[i] = right[j]
         left[right[i]] = i
         for a, b in ((left[i], i), (i, right[i])):

@@ -1,27 +1,31 @@
 """From a prompt to text. Born in 03_gpt/04_generating_text and 04_pretraining/04_decoding."""
 
 from collections.abc import Callable, Iterator, Set
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from shared.tokenizer import Tokenizer
 
-def text_to_token_ids(text: str, tokenizer: Any, allowed_special: Set[str] = frozenset({"<|endoftext|>"})) -> Tensor:
+
+def text_to_token_ids(text: str, tokenizer: Tokenizer,
+                      allowed_special: Set[str] = frozenset({"<|endoftext|>"})) -> Tensor:
     """Token ids of a text as a batch of one: (1, T)."""
     ids = tokenizer.encode(text, allowed_special=set(allowed_special))
     return torch.tensor(ids, dtype=torch.long).unsqueeze(0)  # (1, T)
 
 
-def token_ids_to_text(token_ids: Tensor, tokenizer: Any) -> str:
+def token_ids_to_text(token_ids: Tensor, tokenizer: Tokenizer) -> str:
     """The text of a batch of one, (1, T), or of a row, (T,)."""
     return tokenizer.decode(token_ids.flatten().tolist())
 
 
-def generate_text_simple(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> Tensor:
+def generate_text_simple(model: nn.Module, idx: Tensor, max_new_tokens: int,
+                         context_size: int) -> Tensor:
     """Append the most likely next token, again and again: (B, T) -> (B, T + max_new_tokens).
 
-    Reads the last `context_size` tokens afresh for each new one. The model should be in evaluation mode.
+    Reads the last `context_size` tokens afresh for each new one. The model should be in
+    evaluation mode.
     Raises ValueError for an empty prompt, an id outside the vocabulary or a negative count.
     """
     check_prompt(model, idx, max_new_tokens, context_size)
@@ -50,7 +54,8 @@ class KVCache:
         if self.keys is not None:
             keys = torch.cat([self.keys, keys], dim=2)  # (B, H, S + T, K)
             values = torch.cat([self.values, values], dim=2)  # (B, H, S + T, K)
-        self.keys, self.values = keys, values
+        self.keys = keys
+        self.values = values
         return keys, values
 
 
@@ -60,7 +65,8 @@ def greedy(logits: Tensor) -> Tensor:
 
 
 def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int,
-                  choose: Callable[[Tensor], Tensor] = greedy, eos_id: int | None = None) -> Iterator[Tensor]:
+                  choose: Callable[[Tensor], Tensor] = greedy,
+                  eos_id: int | None = None) -> Iterator[Tensor]:
     """Yield the next token of each row, (B, 1), one step at a time, with a key-value cache.
 
     A row that has produced `eos_id` goes on with `eos_id`; the stream ends when all rows have.
@@ -68,11 +74,13 @@ def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_si
     """
     check_prompt(model, idx, max_new_tokens, context_size)
     ended = torch.zeros(idx.size(0), 1, dtype=torch.bool, device=idx.device)  # (B, 1)
-    caches, unread = None, idx[:, -context_size:]  # (B, T)
+    caches = [KVCache() for _ in model.trf_blocks]
+    unread = idx[:, -context_size:]  # (B, T)
     for _ in range(max_new_tokens):
-        if caches is None or caches[0].length + unread.size(1) > context_size:
-            # at the context's end all positions shift by one, so that nothing remembered is valid any more
-            caches, unread = [KVCache() for _ in model.trf_blocks], idx[:, -context_size:]
+        if caches[0].length + unread.size(1) > context_size:
+            # at the context's end all positions shift by one: nothing remembered is valid any more
+            caches = [KVCache() for _ in model.trf_blocks]
+            unread = idx[:, -context_size:]  # (B, T)
         with torch.no_grad():
             logits = model(unread, caches)[:, -1, :]  # (B, V)
         unread = choose(logits)  # (B, 1)
@@ -87,12 +95,15 @@ def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_si
 
 def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> None:
     """Raise ValueError for a prompt, (B, T), or numbers from which nothing can be generated."""
-    vocab_size, context_length = model.tok_emb.num_embeddings, model.pos_emb.num_embeddings
+    vocab_size = model.tok_emb.num_embeddings
+    context_length = model.pos_emb.num_embeddings
     if idx.dim() != 2 or idx.numel() == 0:
-        raise ValueError(f"the prompt has shape {tuple(idx.shape)}: it must be (B, T) with at least one token each")
+        raise ValueError(f"the prompt has shape {tuple(idx.shape)}: "
+                         "it must be (B, T) with at least one token each")
     if idx.min() < 0 or idx.max() >= vocab_size:
-        raise ValueError(f"the prompt holds ids from {idx.min()} to {idx.max()}, but the model's vocabulary has only "
-                         f"0 to {vocab_size - 1}: was it encoded with another tokenizer?")
+        raise ValueError(f"the prompt holds ids from {idx.min()} to {idx.max()}, "
+                         f"but the model's vocabulary has only 0 to {vocab_size - 1}: "
+                         "was it encoded with another tokenizer?")
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens={max_new_tokens} must not be negative")
     if not 1 <= context_size <= context_length:
@@ -145,11 +156,13 @@ def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: i
 
 
 def to_column_major(model: nn.Module) -> None:
-    """Store each Linear weight, (out, in), input by input in memory: the same values, often read faster for one token.
+    """Store each Linear weight, (out, in), input by input in memory: the same values.
 
-    A weight that is also an embedding's stays row-major, since a lookup reads rows.
+    For one token they are often read faster. A weight that is also an embedding's stays
+    row-major, since a lookup reads rows.
     """
     tables = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
     for layer in model.modules():
         if isinstance(layer, nn.Linear) and id(layer.weight) not in tables:
-            layer.weight.data = layer.weight.data.t().contiguous().t()  # (out, in) as before, strides (1, out)
+            by_input = layer.weight.data.t().contiguous()  # (in, out), copied in this order
+            layer.weight.data = by_input.t()  # (out, in) as before, strides (1, out)

@@ -26,8 +26,9 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
         if self.emb_dim % self.n_heads:
             raise ValueError(f"emb_dim={self.emb_dim} must be a multiple of n_heads={self.n_heads}")
         if not 0 <= self.drop_rate < 1:
@@ -46,9 +47,9 @@ GPT_CONFIG_124M = GPTConfig(
 
 
 class LayerNorm(nn.Module):
-    """Mean 0 and variance 1 over the last dimension, then a learned scale and shift: (..., D) -> (..., D).
+    """Mean 0 and variance 1 over the last dimension, then learned scale and shift.
 
-    Biased variance, as in GPT-2. Source: Ba et al. 2016, equation 4.
+    (..., D) -> (..., D). Biased variance, as in GPT-2. Source: Ba et al. 2016, equation 4.
     """
 
     def __init__(self, emb_dim: int, eps: float = 1e-5) -> None:
@@ -62,27 +63,37 @@ class LayerNorm(nn.Module):
 
 
 class GELU(nn.Module):
-    """Gaussian error linear unit in GPT-2's tanh form: (...) -> (...). Source: Hendrycks and Gimpel 2016, section 2."""
+    """Gaussian error linear unit in GPT-2's tanh form: (...) -> (...).
+
+    Source: Hendrycks and Gimpel 2016, section 2.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return F.gelu(x, approximate="tanh")
 
 
 class FeedForward(nn.Module):
-    """Each token by itself, through a layer four times as wide: (B, T, D) -> (B, T, D). Vaswani et al. 2017, 3.3."""
+    """Each token by itself, through a layer four times as wide: (B, T, D) -> (B, T, D).
+
+    Source: Vaswani et al. 2017, section 3.3.
+    """
 
     def __init__(self, emb_dim: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(emb_dim, 4 * emb_dim), GELU(), nn.Linear(4 * emb_dim, emb_dim))
+        self.layers = nn.Sequential(
+            nn.Linear(emb_dim, 4 * emb_dim),
+            GELU(),
+            nn.Linear(4 * emb_dim, emb_dim),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)  # (B, T, D)
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then feed-forward, each on a normalised copy and added back: (B, T, D) -> (B, T, D).
+    """Attention, then feed-forward, each on a normalised copy and added back.
 
-    Pre-norm, as in GPT-2. Source: Radford et al. 2019, section 2.3.
+    (B, T, D) -> (B, T, D). Pre-norm, as in GPT-2. Source: Radford et al. 2019, section 2.3.
     """
 
     def __init__(self, cfg: GPTConfig) -> None:
@@ -117,16 +128,23 @@ class GPTModel(nn.Module):
         self.final_norm = LayerNorm(cfg.emb_dim)
         self.out_head = nn.Linear(cfg.emb_dim, cfg.vocab_size, bias=False)
         if cfg.tie_weights:
-            # the embedding takes the head's matrix: the head's small initial values suit both, N(0, 1) would not
+            # the embedding takes the head's matrix, whose small initial values suit both;
+            # an embedding's N(0, 1) would not
             self.tok_emb.weight = self.out_head.weight
 
     def forward(self, idx: Tensor, caches: Any = None) -> Tensor:
-        start, T = (caches[0].length if caches else 0), idx.size(1)
+        start = 0
+        if caches:
+            start = caches[0].length  # tokens that were read before
+        else:
+            caches = [None] * len(self.trf_blocks)
+        T = idx.size(1)
         if start + T > self.cfg.context_length:
-            raise ValueError(f"{start + T} tokens are more than context_length={self.cfg.context_length}: "
-                             "pass only the last ones, or build a model with a longer context")
+            raise ValueError(f"{start + T} tokens are more than "
+                             f"context_length={self.cfg.context_length}: pass only the last ones, "
+                             "or build a model with a longer context")
         positions = torch.arange(start, start + T, device=idx.device)  # (T,)
         x = self.drop_emb(self.tok_emb(idx) + self.pos_emb(positions))  # (B, T, D)
-        for i, block in enumerate(self.trf_blocks):
-            x = block(x, caches[i] if caches else None)  # (B, T, D)
+        for block, cache in zip(self.trf_blocks, caches, strict=True):
+            x = block(x, cache)  # (B, T, D)
         return self.out_head(self.final_norm(x))  # (B, T, V)

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,7 +14,8 @@ import shared.bpe
 from shared.bpe import apply_merges, learn_merges, merge_pair, most_frequent_pair, split_pieces
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
-from shared.tokenizer import BPETokenizer, build_token_bytes, check_text, split_at
+from shared.tokenizer import BPETokenizer, Tokenizer, check_text, split_at
+from shared.vocabulary import build_token_bytes
 
 END = "<|endoftext|>"
 THEIRS = get_tokenizer()
@@ -114,6 +116,15 @@ def test_special_tokens_allowed_and_forbidden(text, allowed, disallowed):
 @given(st.lists(st.integers(0, 50_256)))
 def test_decode_any_ids(ids):
     assert OURS.decode(ids) == THEIRS.decode(ids)
+
+
+@pytest.mark.parametrize("missing", ["n_vocab", "eot_token", "encode", "decode"])
+def test_a_tokenizer_has_all_that_the_course_asks_of_one(missing):
+    assert isinstance(OURS, Tokenizer) and isinstance(THEIRS, Tokenizer)
+    partial = SimpleNamespace(n_vocab=257, eot_token=256, encode=OURS.encode, decode=OURS.decode)
+    assert isinstance(partial, Tokenizer)
+    delattr(partial, missing)
+    assert not isinstance(partial, Tokenizer)
 
 
 def test_interface():
