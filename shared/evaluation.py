@@ -1,4 +1,4 @@
-"""Answers to held-out prompts, and how good they are. Born in 05_instruction_finetuning/04 and 07."""
+"""Answers to held-out prompts, and their scores. Born in 05_instruction_finetuning/04 and 07."""
 
 import json
 import platform
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.generation import generate, token_ids_to_text
+from shared.tokenizer import Tokenizer
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -26,7 +27,7 @@ def extract_response(generated_text: str, prompt: str) -> str:
     return generated_text[len(prompt) :].split(END_OF_TEXT)[0].strip()
 
 
-def generate_responses(model: nn.Module, tokenizer: Any, prompts: Sequence[str],
+def generate_responses(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence[str],
                        max_new_tokens: int = 64) -> list[str]:
     """The model's greedy answer to each prompt, a prompt ending with its response mark.
 

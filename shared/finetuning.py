@@ -1,6 +1,4 @@
-"""A small GPT, and finetuning on instruction batches. Born in 05_instruction_finetuning/04_finetuning."""
-
-from typing import Any
+"""A small GPT, and its finetuning. Born in 05_instruction_finetuning/04_finetuning."""
 
 import torch
 from torch import nn
@@ -8,6 +6,7 @@ from torch.utils.data import DataLoader
 
 from shared.gpt import GPTConfig, GPTModel
 from shared.schedules import attach_clipping, attach_schedule
+from shared.tokenizer import Tokenizer
 from shared.training import train_model
 
 
@@ -28,9 +27,9 @@ def create_small_gpt(vocab_size: int, context_length: int, drop_rate: float = 0.
 
 
 def finetune(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader,
-             device: torch.device | str, num_epochs: int, peak_lr: float, tokenizer: Any = None,
-             start_context: str | None = None, warmup_steps: int = 50, eval_freq: int = 100,
-             eval_iter: int = 4,
+             device: torch.device | str, num_epochs: int, peak_lr: float,
+             tokenizer: Tokenizer | None = None, start_context: str | None = None,
+             warmup_steps: int = 50, eval_freq: int = 100, eval_iter: int = 4,
              progress: bool = True) -> tuple[list[float], list[float], list[int]]:
     """Chapter 4's loop with AdamW, warm-up, cosine and clipping, for weights with a gradient.
 

@@ -1,4 +1,4 @@
-"""Three language models, loaded and answering on one path. Born in 05_instruction_finetuning/06_lora_with_peft."""
+"""Three language models on one path. Born in 05_instruction_finetuning/06_lora_with_peft."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -67,7 +67,8 @@ def check_memory(source: ModelSource) -> None:
 PAD_TOKENS = ("<|extratoken_1|>", "<|endoftext|>")  # GPT-J's, SmolLM2's: no record holds them
 
 
-def load_base(source: ModelSource) -> tuple[Any, Any]:
+def load_base(source: ModelSource) -> tuple[transformers.PreTrainedModel,
+                                            transformers.PreTrainedTokenizerBase]:
     """The model, frozen nowhere yet, and its tokenizer, whose padding token is not the end token.
 
     Raises RuntimeError or MemoryError before loading, ConnectionError where the weights cannot be
@@ -98,7 +99,8 @@ def load_base(source: ModelSource) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def answer_prompts(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int = 32,
+def answer_prompts(model: Any, tokenizer: transformers.PreTrainedTokenizerBase,
+                   prompts: Sequence[str], max_new_tokens: int = 32,
                    batch_size: int = 16) -> list[str]:
     """The greedy answer to each prompt; those of similar length are answered together."""
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
@@ -121,8 +123,8 @@ def answer_prompts(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_t
     return answers
 
 
-def stream_answer(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int = 32,
-                  adapter: bool = True) -> Iterator[str]:
+def stream_answer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, prompt: str,
+                  max_new_tokens: int = 32, adapter: bool = True) -> Iterator[str]:
     """Yield the greedy answer so far after each token, with the adapter or by the base alone."""
     ids = []
     cache = None
@@ -130,7 +132,7 @@ def stream_answer(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int =
     model.eval()
     for _ in range(max_new_tokens):
         adapter_or_base = nullcontext() if adapter else model.disable_adapter()
-        with torch.no_grad(), adapter_or_base:  # nullcontext() leaves the adapter on
+        with torch.no_grad(), adapter_or_base:
             out = model(input_ids=unread, past_key_values=cache, use_cache=True)
         cache = out.past_key_values
         unread = out.logits[:, -1:].argmax(dim=-1)  # (1, 1)

@@ -1,4 +1,4 @@
-"""Instruction records to padded, masked batches. Born in 05_instruction_finetuning/01, 02 and 03."""
+"""Instruction records to masked batches. Born in 05_instruction_finetuning/01, 02 and 03."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+
+from shared.tokenizer import Tokenizer
 
 
 def check_fields(entry: Any) -> None:
@@ -83,7 +85,7 @@ class InstructionDataset(Dataset):
     and for a record that cannot be formatted or encoded, naming its number.
     """
 
-    def __init__(self, data: Sequence[dict[str, str]], tokenizer: Any,
+    def __init__(self, data: Sequence[dict[str, str]], tokenizer: Tokenizer,
                  format_prompt: Callable[[dict[str, str]], str] = format_input,
                  response_mark: str = RESPONSE_MARK, mask_instruction: bool = False) -> None:
         if not len(data):
@@ -144,7 +146,7 @@ def custom_collate_fn(batch: Sequence, pad_token_id: int = 50256, ignore_index: 
     return inputs, targets
 
 
-def create_instruction_dataloader(data: Sequence[dict[str, str]], tokenizer: Any,
+def create_instruction_dataloader(data: Sequence[dict[str, str]], tokenizer: Tokenizer,
                                   batch_size: int = 8,
                                   format_prompt: Callable[[dict[str, str]], str] = format_input,
                                   mask_instruction: bool = False,

@@ -1,4 +1,4 @@
-"""How much of a sample is copied from the training text. Born in 04_pretraining/03_pretraining_162m."""
+"""How much of a sample the training text holds. Born in 04_pretraining/03_pretraining_162m."""
 
 from collections.abc import Sequence
 

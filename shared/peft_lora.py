@@ -1,4 +1,4 @@
-"""LoRA as practitioners do it, with PEFT and Trainer. Born in 05_instruction_finetuning/06_lora_with_peft."""
+"""LoRA with PEFT and Trainer. Born in 05_instruction_finetuning/06_lora_with_peft."""
 
 import json
 from collections.abc import Sequence
@@ -37,14 +37,15 @@ def load_records(name: str) -> list[dict[str, str]]:
     return records
 
 
-def leaves_room(record: dict[str, str], tokenizer: Any, cutoff: int, preamble: bool = True) -> bool:
+def leaves_room(record: dict[str, str], tokenizer: transformers.PreTrainedTokenizerBase,
+                cutoff: int, preamble: bool = True) -> bool:
     """Whether a token of the answer and the end token fit behind the prompt."""
     prompt = tokenizer(format_input(record, preamble) + RESPONSE_MARK)["input_ids"]
     return len(prompt) <= cutoff - 2
 
 
-def encode_record(record: dict[str, str], tokenizer: Any, cutoff: int,
-                  preamble: bool = True) -> dict[str, list[int]]:
+def encode_record(record: dict[str, str], tokenizer: transformers.PreTrainedTokenizerBase,
+                  cutoff: int, preamble: bool = True) -> dict[str, list[int]]:
     """Ids of prompt, response and end token, at most `cutoff`; in the labels the prompt is -100.
 
     A response that is too long loses its end, but not the end token. Raises ValueError if the
@@ -115,8 +116,8 @@ def add_adapter(model: Any, recipe: Recipe) -> peft.PeftModel:
     return peft.get_peft_model(model, config)
 
 
-def make_trainer(model: Any, tokenizer: Any, train: list, validation: list, recipe: Recipe,
-                 folder: Path) -> transformers.Trainer:
+def make_trainer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, train: list,
+                 validation: list, recipe: Recipe, folder: Path) -> transformers.Trainer:
     """A Trainer that accumulates micro-batches and keeps the last three checkpoints in `folder`."""
     if recipe.batch_size % recipe.micro_batch:
         raise ValueError(f"batch_size={recipe.batch_size} must be a multiple of "

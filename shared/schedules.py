@@ -1,4 +1,4 @@
-"""Learning rates that change with the step, and clipped gradients. Born in 04_pretraining/05_checkpoints."""
+"""Learning rates by the step, and clipped gradients. Born in 04_pretraining/05_checkpoints."""
 
 import math
 from collections.abc import Callable

@@ -1,9 +1,8 @@
-"""Loss, evaluation and the training loop. Born in 04_pretraining/01_loss and 04_pretraining/02_training_loop."""
+"""Loss, evaluation and the training loop. Born in 04_pretraining/01_loss and 02_training_loop."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from shared.generation import stream_tokens, text_to_token_ids, token_ids_to_text
+from shared.tokenizer import Tokenizer
 from shared.training_state import TrainingState, random_states, set_random_states
 
 
@@ -61,7 +61,7 @@ def evaluate_model(model: nn.Module, train_loader: DataLoader, val_loader: DataL
     return train_loss, val_loss
 
 
-def generate_and_print_sample(model: nn.Module, tokenizer: Any, device: torch.device | str,
+def generate_and_print_sample(model: nn.Module, tokenizer: Tokenizer, device: torch.device | str,
                               start_context: str, max_new_tokens: int = 50) -> None:
     """Print on one line what the model writes, greedily, after start_context."""
     model.eval()
@@ -130,9 +130,10 @@ def training_step(model: nn.Module, batches: Sequence[tuple[Tensor, Tensor, floa
 
 def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader,
                 optimizer: torch.optim.Optimizer, device: torch.device | str, num_epochs: int,
-                eval_freq: int, eval_iter: int, start_context: str | None, tokenizer: Any, *,
-                accumulation_steps: int = 1, state: TrainingState | None = None,
-                after_step: Callable[[TrainingState], None] | None = None, progress: bool = True,
+                eval_freq: int, eval_iter: int, start_context: str | None,
+                tokenizer: Tokenizer | None, *, accumulation_steps: int = 1,
+                state: TrainingState | None = None, progress: bool = True,
+                after_step: Callable[[TrainingState], None] | None = None,
                 ) -> tuple[list[float], list[float], list[int]]:
     """Train for num_epochs, or what `state` leaves of them.
 

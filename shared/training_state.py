@@ -1,4 +1,4 @@
-"""Where a training stands, and the random numbers it draws. Born in 04_pretraining/02_training_loop."""
+"""Where a training stands, and its random numbers. Born in 04_pretraining/02_training_loop."""
 
 import math
 from collections.abc import Sequence
