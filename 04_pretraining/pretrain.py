@@ -37,7 +37,8 @@ from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.planning import Hardware, accumulation_for, device_gigabytes, plan_training
 from shared.schedules import attach_clipping, attach_schedule
 from shared.shards import open_token_shards, write_token_shards
-from shared.training import TrainingState, generate_and_print_sample, random_states, train_model
+from shared.training import generate_and_print_sample, train_model
+from shared.training_state import TrainingState, random_states
 
 
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from shared.training import TrainingState
+from shared.training_state import TrainingState
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a temporary file, then rename it: at any moment `path` is the old file or the new, never half.
+    """Let `write` fill a temporary file, then rename it: `path` is the old file or the new, whole.
 
     Raises OSError if it cannot be written (a full disk); what was there before is untouched.
     """
@@ -36,9 +36,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
         temporary.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free / 1e6 if path.parent.is_dir() else 0
-        raise OSError(f"{path.name} could not be written, {free:,.0f} MB are free in its folder ({error}). Earlier "
-                      "checkpoints are whole: make room and resume, or keep fewer of them") from error
-    if os.name == "posix":  # the new name is an entry of the folder, which has to reach the disk as well
+        raise OSError(f"{path.name} could not be written, {free:,.0f} MB are free in its folder "
+                      f"({error}). Earlier checkpoints are whole: make room and resume, or keep "
+                      "fewer of them") from error
+    if os.name == "posix":  # the new name is an entry of the folder, which must reach the disk too
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
@@ -47,21 +48,30 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
 CHECKPOINT_FORMAT = "llm-course checkpoint 1"
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState,
-                    schedule: Any = None) -> None:
-    """Save all that going on needs. Raises FloatingPointError, and saves nothing, if a weight is not finite."""
+def configuration(model: nn.Module) -> dict[str, Any]:
+    """The numbers that a GPTModel was built with; empty for a model that does not keep them."""
+    return asdict(model.cfg) if hasattr(model, "cfg") else {}
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
+                    state: TrainingState, schedule: Any = None) -> None:
+    """Save all that going on needs. Raises FloatingPointError, saving nothing, for bad weights."""
     weights = model.state_dict()
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
-            raise FloatingPointError(f"{name} is not finite after step {state.global_step}, so {path.name} was not "
-                                     "saved: resume from the checkpoint before, with a smaller learning rate")
+            raise FloatingPointError(f"{name} is not finite after step {state.global_step}, so "
+                                     f"{path.name} was not saved: resume from the checkpoint "
+                                     "before, with a smaller learning rate")
+    schedule_state = None
+    if schedule is not None:
+        schedule_state = schedule.state_dict()
     numpy_state = np.random.get_state()
     content = {
         "format": CHECKPOINT_FORMAT,
-        "config": asdict(model.cfg) if hasattr(model, "cfg") else {},
+        "config": configuration(model),
         "model": weights,
         "optimizer": optimizer.state_dict(),
-        "schedule": None if schedule is None else schedule.state_dict(),
+        "schedule": schedule_state,
         "state": asdict(state),
         "python_random": random.getstate(),
         "numpy_random": (numpy_state[0], numpy_state[1].tolist(), *numpy_state[2:]),
@@ -70,26 +80,35 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint; runs no code from it. Raises ValueError for a damaged or foreign file."""
+    """The content of a checkpoint; runs no code from it.
+
+    Raises ValueError for a damaged or foreign file.
+    """
+    content = None
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch.load does not look at the check sums
-        content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+        if not damaged:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise ValueError(f"{path.name} holds more than numbers and text, and loading it would run its code: "
-                         "it was refused; use only checkpoints that this course's code has saved") from None
+        raise ValueError(f"{path.name} holds more than numbers and text, and loading it would run "
+                         "its code: it was refused; use only checkpoints that this course's code "
+                         "has saved") from None
     except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f"{path.name} is not a whole checkpoint ({error}): resume from the one before it") from error
+        raise ValueError(f"{path.name} is not a whole checkpoint ({error}): resume from the one "
+                         "before it") from error
     if damaged:
-        raise ValueError(f"{path.name} is damaged: the check sum of {damaged} is wrong; resume from the one before it")
+        raise ValueError(f"{path.name} is damaged: the check sum of {damaged} is wrong; resume "
+                         "from the one before it")
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
-        raise ValueError(f"{path.name} is no checkpoint of this course: its format should be {CHECKPOINT_FORMAT!r}")
+        raise ValueError(f"{path.name} is no checkpoint of this course: its format should be "
+                         f"{CHECKPOINT_FORMAT!r}")
     return content
 
 
 def check_fit(path: Path, content: dict[str, Any], model: nn.Module) -> None:
-    """Raise ValueError, naming both values, if a checkpoint was made by a model of another shape."""
-    here = asdict(model.cfg) if hasattr(model, "cfg") else {}
+    """Raise ValueError, naming both values, if a model of another shape made the checkpoint."""
+    here = configuration(model)
     for name, value in content["config"].items():
         if name != "drop_rate" and here.get(name, value) != value:
             raise ValueError(f"{path.name} has {name}={value}, this model has {name}={here[name]}: "
@@ -98,21 +117,26 @@ def check_fit(path: Path, content: dict[str, Any], model: nn.Module) -> None:
     shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     for name in sorted(there.keys() | shapes.keys()):
         if there.get(name) != shapes.get(name):
-            raise ValueError(f"{name} has the shape {there.get(name)} in {path.name}, {shapes.get(name)} in this model "
-                             "(None: it has no such weight): the two models are built differently")
+            raise ValueError(f"{name} has the shape {there.get(name)} in {path.name}, "
+                             f"{shapes.get(name)} in this model (None: it has no such weight): "
+                             "the two models are built differently")
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None,
                     schedule: Any = None) -> TrainingState:
-    """Put model, optimizer and schedule back where the checkpoint left them; return the state for train_model.
+    """Put model, optimizer and schedule back where the checkpoint left them; return the state.
 
-    Raises ValueError, and leaves the model as it is, if the file is damaged, foreign or made by another model.
+    Raises ValueError, and leaves the model as it is, if the file is damaged, foreign or made by
+    another model.
     """
     content = read_checkpoint(path)
     check_fit(path, content, model)
-    if optimizer is not None and (schedule is None) != (content["schedule"] is None):
-        raise ValueError(f"{path.name} was saved {'without' if schedule else 'with'} a schedule and is loaded "
-                         f"{'with' if schedule else 'without'} one: attach the schedule of the run that saved it")
+    saved_one = content["schedule"] is not None
+    given_one = schedule is not None
+    if optimizer is not None and saved_one != given_one:
+        words = {True: "with", False: "without"}
+        raise ValueError(f"{path.name} was saved {words[saved_one]} a schedule and is loaded "
+                         f"{words[given_one]} one: attach the schedule of the run that saved it")
     if optimizer is not None:
         optimizer.load_state_dict(content["optimizer"])
     if schedule is not None:
@@ -124,29 +148,34 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a folder, oldest first; what a kill left half written is not among them."""
+    """The whole checkpoints of a folder, oldest first, without what a kill left half written."""
     return sorted(folder.glob("step_*.pt"))
 
 
-def checkpoint_saver(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any = None,
-                     every: int = 100, keep: int = 3) -> Callable[[TrainingState], None]:
-    """An `after_step` for train_model: saves at every `every`-th step, then removes all but the last `keep`."""
+def checkpoint_saver(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
+                     schedule: Any = None, every: int = 100,
+                     keep: int = 3) -> Callable[[TrainingState], None]:
+    """An `after_step` for train_model: saves every `every` steps, keeps the last `keep` files."""
     if every < 1 or keep < 1:
         raise ValueError(f"every={every} and keep={keep} must be at least 1")
 
     def save(state: TrainingState) -> None:
         if (state.global_step + 1) % every == 0:
-            save_checkpoint(folder / f"step_{state.global_step:08d}.pt", model, optimizer, state, schedule)
+            path = folder / f"step_{state.global_step:08d}.pt"
+            save_checkpoint(path, model, optimizer, state, schedule)
             for old in list_checkpoints(folder)[:-keep]:
                 old.unlink()
 
     return save
 
 
-def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any = None) -> TrainingState:
-    """The state of the folder's last checkpoint, loaded into model, optimizer and schedule; a new one if none."""
+def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
+           schedule: Any = None) -> TrainingState:
+    """The state of the folder's last checkpoint, loaded into the rest; a new state if none."""
     checkpoints = list_checkpoints(folder)
-    return load_checkpoint(checkpoints[-1], model, optimizer, schedule) if checkpoints else TrainingState()
+    if not checkpoints:
+        return TrainingState()
+    return load_checkpoint(checkpoints[-1], model, optimizer, schedule)
 
 
-# Written by `python -m shared.kit.course copy`: 7dd20df5f3c8
+# Written by `python -m shared.kit.course copy`: a6fd5085fdac

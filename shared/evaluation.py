@@ -1,4 +1,4 @@
-"""Answers to held-out prompts, and how good they are.
+"""Answers to held-out prompts, and their scores.
 
 Written from 05_instruction_finetuning/04_finetuning, 05_instruction_finetuning/07_evaluation:
 change it there.
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.generation import generate, token_ids_to_text
+from shared.tokenizer import Tokenizer
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -25,24 +26,28 @@ END_OF_TEXT = "<|endoftext|>"
 def extract_response(generated_text: str, prompt: str) -> str:
     """What a model wrote after the prompt, up to the end of text, without white space around it."""
     if not generated_text.startswith(prompt):
-        raise ValueError(f"the generated text does not start with the prompt {prompt!r}: {generated_text!r}")
+        raise ValueError(f"the generated text does not start with the prompt {prompt!r}: "
+                         f"{generated_text!r}")
     return generated_text[len(prompt) :].split(END_OF_TEXT)[0].strip()
 
 
-def generate_responses(model: nn.Module, tokenizer: Any, prompts: Sequence[str],
+def generate_responses(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence[str],
                        max_new_tokens: int = 64) -> list[str]:
     """The model's greedy answer to each prompt, a prompt ending with its response mark.
 
-    Prompts of the same number of tokens are answered together. Raises ValueError for a prompt that fills the context.
+    Prompts of the same number of tokens are answered together. Raises ValueError for a prompt that
+    fills the context.
     """
-    was_training, device = model.training, next(model.parameters()).device
+    was_training = model.training
+    device = next(model.parameters()).device
     context_size = model.pos_emb.num_embeddings
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
     groups = defaultdict(list)  # number of tokens -> which prompts
     for number, ids in enumerate(encoded):
         groups[len(ids)].append(number)
     if groups and max(groups) >= context_size:
-        raise ValueError(f"a prompt of {max(groups)} tokens leaves no room to answer in a context of {context_size}")
+        raise ValueError(f"a prompt of {max(groups)} tokens leaves no room to answer in a context "
+                         f"of {context_size}")
     responses = [""] * len(prompts)
     model.eval()
     for length, numbers in groups.items():
@@ -50,13 +55,14 @@ def generate_responses(model: nn.Module, tokenizer: Any, prompts: Sequence[str],
         room = min(max_new_tokens, context_size - length)
         out = generate(model, idx, room, context_size, eos_id=tokenizer.eot_token)  # (B, T + new)
         for number, row in zip(numbers, out, strict=True):
-            responses[number] = extract_response(token_ids_to_text(row, tokenizer), prompts[number])
+            text = token_ids_to_text(row, tokenizer)
+            responses[number] = extract_response(text, prompts[number])
     model.train(was_training)
     return responses
 
 
 def exact_match(response: str, entry: dict[str, str]) -> bool:
-    """Whether a response is the record's answer, character for character, white space around it aside."""
+    """Whether a response is the record's answer, character for character, but for outer spaces."""
     return response.strip() == entry["output"].strip()
 
 
@@ -65,38 +71,46 @@ def score_by_family(responses: Sequence[str], records: Sequence[dict[str, str]],
     """(right answers, answers) of each family, in the order in which the families first appear."""
     scores: dict[str, tuple[int, int]] = {}
     for response, entry in zip(responses, records, strict=True):
-        right, total = scores.get(family_of(entry), (0, 0))
-        scores[family_of(entry)] = (right + exact_match(response, entry), total + 1)
+        family = family_of(entry)
+        right, total = scores.get(family, (0, 0))
+        if exact_match(response, entry):
+            right += 1
+        scores[family] = (right, total + 1)
     return scores
 
 
 def wilson_interval(right: int, answers: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Bounds between which the true share of right answers lies with this confidence. Source: Wilson 1927.
+    """Bounds between which the true share of right answers lies with this confidence.
 
-    Raises ValueError if the numbers do not fit together.
+    Raises ValueError if the numbers do not fit together. Source: Wilson 1927.
     """
     if not 0 <= right <= answers or answers < 1 or not 0 < confidence < 1:
-        raise ValueError(f"right={right} must be between 0 and answers={answers}, answers at least 1, and "
-                         f"confidence={confidence} above 0 and below 1")
+        raise ValueError(f"right={right} must be between 0 and answers={answers}, answers at least "
+                         f"1, and confidence={confidence} above 0 and below 1")
     z = NormalDist().inv_cdf((1 + confidence) / 2)  # 1.96 for 95%
-    share, spread = right / answers, z**2 / answers
+    share = right / answers
+    spread = z**2 / answers
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * (share * (1 - share) / answers + spread / (4 * answers)) ** 0.5
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def answer_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Mean cross-entropy over all targets that are not -100, in nats a token; batches of inputs and targets, (B, T).
+    """Mean cross-entropy over all targets that are not -100, in nats a token.
 
-    Each token weighs the same, whatever its batch. Raises ValueError if there is none.
+    A batch is inputs and targets, (B, T) each; each token weighs the same, whatever its batch.
+    Raises ValueError if no target counts.
     """
-    was_training, device = model.training, next(model.parameters()).device
+    was_training = model.training
+    device = next(model.parameters()).device
     model.eval()
-    total, tokens = 0.0, 0
+    total = 0.0
+    tokens = 0
     with torch.no_grad():
         for inputs, targets in batches:
-            logits, targets = model(inputs.to(device)), targets.to(device)  # (B, T, V), (B, T)
-            total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+            logits = model(inputs.to(device)).flatten(0, 1)  # (B * T, V)
+            targets = targets.to(device).flatten()  # (B * T,)
+            total += F.cross_entropy(logits, targets, reduction="sum").item()
             tokens += (targets != -100).sum().item()
     model.train(was_training)
     if not tokens:
@@ -105,29 +119,38 @@ def answer_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> f
 
 
 def exact_judge(entry: dict[str, str], first: str, second: str) -> str:
-    """Prefers the response that is exactly the record's answer; "tie" if both are, or neither is."""
-    scores = exact_match(first, entry), exact_match(second, entry)
-    return "tie" if scores[0] == scores[1] else "first" if scores[0] else "second"
+    """Prefers the response that is exactly the record's answer; "tie" if both or neither are."""
+    first_is_right = exact_match(first, entry)
+    second_is_right = exact_match(second, entry)
+    if first_is_right == second_is_right:
+        return "tie"
+    return "first" if first_is_right else "second"
 
 
-def compare_pairwise(judge: Callable[[dict[str, str], str, str], str], records: Sequence[dict[str, str]],
-                     a: Sequence[str], b: Sequence[str]) -> dict[str, int]:
-    """How often a judge prefers model a's or b's response, asked in both orders; "unsure" counts changed verdicts.
+def compare_pairwise(judge: Callable[[dict[str, str], str, str], str],
+                     records: Sequence[dict[str, str]], a: Sequence[str],
+                     b: Sequence[str]) -> dict[str, int]:
+    """How often a judge prefers model a's or b's response, asked in both orders.
 
-    Raises ValueError for a verdict that is none of "first", "second" and "tie".
+    "unsure" counts verdicts that changed with the order. Raises ValueError for a verdict that is
+    none of "first", "second" and "tie".
     """
+    a_first = {"first": "a", "second": "b", "tie": "tie"}
+    b_first = {"first": "b", "second": "a", "tie": "tie"}
     counts = {"a": 0, "b": 0, "tie": 0, "unsure": 0}
     for entry, response_a, response_b in zip(records, a, b, strict=True):
-        verdicts = judge(entry, response_a, response_b), judge(entry, response_b, response_a)
+        verdicts = (judge(entry, response_a, response_b), judge(entry, response_b, response_a))
         if not set(verdicts) <= {"first", "second", "tie"}:
             raise ValueError(f"the judge said {verdicts}: it must say 'first', 'second' or 'tie'")
-        swapped = {"first": "second", "second": "first", "tie": "tie"}[verdicts[1]]
-        name = {"first": "a", "second": "b", "tie": "tie"}[verdicts[0]]
-        counts[name if verdicts[0] == swapped else "unsure"] += 1
+        winner = a_first[verdicts[0]]
+        if b_first[verdicts[1]] != winner:
+            winner = "unsure"
+        counts[winner] += 1
     return counts
 
 
-JUDGE_PROMPT = """Which response answers the instruction better? Say only "first", "second" or "tie".
+JUDGE_PROMPT = """Which response answers the instruction better? \
+Say only "first", "second" or "tie".
 
 Instruction: {instruction} {input}
 Reference answer: {output}
@@ -137,40 +160,48 @@ Verdict:"""
 
 
 def model_judge(ask: Callable[[str], str]) -> Callable[[dict[str, str], str, str], str]:
-    """A judge that puts JUDGE_PROMPT to a language model; what `ask` replies is read for the first verdict in it.
+    """A judge that puts JUDGE_PROMPT to a language model and takes the first verdict it replies.
 
-    A reply without a verdict counts as "tie".
+    `ask` sends a prompt and returns the reply. A reply without a verdict counts as "tie".
     """
     def judge(entry: dict[str, str], first: str, second: str) -> str:
         reply = ask(JUDGE_PROMPT.format(**entry, first=first, second=second)).lower()
         found = re.search(r"\b(first|second|tie)\b", reply)
-        return found[1] if found else "tie"
+        if found is None:
+            return "tie"
+        return found[1]
 
     return judge
 
 
 def save_responses(path: str | Path, records: Sequence[dict[str, str]], responses: Sequence[str],
                    made_by: dict[str, Any]) -> None:
-    """Write records with their responses as JSON, and above them what made them: model, training, settings, versions.
+    """Write records with their responses as JSON, and above them what made them.
 
-    Raises ValueError if nothing says what made them.
+    That is the model, its training, the settings; versions are added. Raises ValueError if nothing
+    says what made them.
     """
     if not made_by:
-        raise ValueError("made_by is empty: name at least the model and the settings of its answers")
-    answered = [{**entry, "response": response} for entry, response in zip(records, responses, strict=True)]
+        raise ValueError("made_by is empty: name at least the model and the settings it used")
+    answered = []
+    for entry, response in zip(records, responses, strict=True):
+        answered.append({**entry, "response": response})
     made_by = {**made_by, "torch": torch.__version__, "python": platform.python_version()}
     text = json.dumps({"made_by": made_by, "records": answered}, indent=2, ensure_ascii=False)
     Path(path).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def load_responses(path: str | Path) -> tuple[list[dict[str, str]], list[str], dict[str, Any]]:
-    """Records, responses and what made them, as written by `save_responses`; raises ValueError for another file."""
+    """Records, responses and what made them, as `save_responses` wrote them.
+
+    Raises ValueError for another file.
+    """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"made_by", "records"} <= set(content):
-        raise ValueError(f"{path} was not written by save_responses: it has no 'made_by' and 'records'")
-    records = [{name: text for name, text in answered.items() if name != "response"}
-               for answered in content["records"]]
-    return records, [answered["response"] for answered in content["records"]], content["made_by"]
+        raise ValueError(f"{path} was not written by save_responses: no made_by, or no records")
+    records = content["records"]
+    responses = [record.pop("response") for record in records]
+    return records, responses, content["made_by"]
 
 
-# Written by `python -m shared.kit.course copy`: 950a63d0a6b1
+# Written by `python -m shared.kit.course copy`: e3d9255a037b

@@ -129,11 +129,14 @@ def to_column_major(model: nn.Module) -> None:
 
 def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None = None,
                      top_p: float | None = None) -> Tensor:
-    """Probabilities after temperature, then top-k, then top-p: (B, V) -> (B, V), each row with sum 1.
+    """Probabilities after temperature, then top-k, then top-p: (B, V) -> (B, V), rows with sum 1.
 
-    Sources: Fan et al. 2018, section 5.4 (top-k); Holtzman et al. 2020, section 3.1 (top-p).
+    Raises ValueError for settings out of range. Sources: Fan et al. 2018, section 5.4 (top-k);
+    Holtzman et al. 2020, section 3.1 (top-p).
     """
-    if temperature <= 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
+    right_k = top_k is None or top_k >= 1
+    right_p = top_p is None or 0 < top_p <= 1
+    if temperature <= 0 or not right_k or not right_p:
         raise ValueError(f"temperature={temperature} must be above 0, top_k={top_k} at least 1, "
                          f"top_p={top_p} above 0 and at most 1")
     # less the largest: the same probabilities, but a tiny temperature cannot overflow
@@ -151,18 +154,21 @@ def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None
     return probs
 
 
-def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int, temperature: float = 0.0,
-             top_k: int | None = None, top_p: float | None = None, eos_id: int | None = None,
-             generator: torch.Generator | None = None) -> Tensor:
-    """Append up to max_new_tokens tokens, greedily at temperature 0, else drawn: (B, T) -> (B, T + new).
+def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int,
+             temperature: float = 0.0, top_k: int | None = None, top_p: float | None = None,
+             eos_id: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+    """Append up to max_new_tokens tokens, greedily at temperature 0, else drawn.
 
-    Stops when every row has reached `eos_id`, which is not appended by the last row to reach it.
+    (B, T) -> (B, T + new). Stops when every row has reached `eos_id`, which is not appended by
+    the last row to reach it.
     """
     def draw(logits: Tensor) -> Tensor:
-        return torch.multinomial(next_token_probs(logits, temperature, top_k, top_p), 1, generator=generator)
+        probs = next_token_probs(logits, temperature, top_k, top_p)  # (B, V)
+        return torch.multinomial(probs, 1, generator=generator)  # (B, 1)
 
     choose = greedy if temperature == 0 else draw
-    return torch.cat([idx, *stream_tokens(model, idx, max_new_tokens, context_size, choose, eos_id)], dim=1)
+    new_tokens = stream_tokens(model, idx, max_new_tokens, context_size, choose, eos_id)
+    return torch.cat([idx, *new_tokens], dim=1)
 
 
-# Written by `python -m shared.kit.course copy`: 0b5c28bf0a2e
+# Written by `python -m shared.kit.course copy`: 3d4baa5a152e

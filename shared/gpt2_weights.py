@@ -14,8 +14,8 @@ from shared.counting import count_parameters
 from shared.gpt import GPTConfig, GPTModel
 
 GPT2_SIZES = {
-    name: GPTConfig(vocab_size=50257, context_length=1024, emb_dim=emb_dim, n_heads=n_heads, n_layers=n_layers,
-                    qkv_bias=True, tie_weights=True)
+    name: GPTConfig(vocab_size=50257, context_length=1024, emb_dim=emb_dim, n_heads=n_heads,
+                    n_layers=n_layers, qkv_bias=True, tie_weights=True)
     for name, emb_dim, n_heads, n_layers in [
         ("gpt2", 768, 12, 12),
         ("gpt2-medium", 1024, 16, 24),
@@ -26,9 +26,10 @@ GPT2_SIZES = {
 
 
 def find_gpt2(name: str, download: bool = False) -> Path:
-    """Path of a published model's weights in Hugging Face's cache; `download` fetches them if they are not there.
+    """Path of a published model's weights in Hugging Face's cache; `download` fetches them.
 
-    Raises ValueError for an unknown name, FileNotFoundError, which says how to get it, if the file cannot be had.
+    Raises ValueError for an unknown name, FileNotFoundError, which says how to get it, if the file
+    cannot be had.
     """
     if name not in GPT2_SIZES:
         raise ValueError(f"no GPT-2 is named {name!r}: there are {', '.join(GPT2_SIZES)}")
@@ -39,8 +40,9 @@ def find_gpt2(name: str, download: bool = False) -> Path:
         gigabytes = 4 * sum(count_parameters(GPT2_SIZES[name]).values()) / 1e9
         raise FileNotFoundError(
             f"the weights of {name} ({gigabytes:.1f} GB) are not on this machine. With internet: "
-            f"`hf download {repository} model.safetensors`, or find_gpt2({name!r}, download=True). Without: copy the "
-            "folder ~/.cache/huggingface/hub from a machine that has them") from error
+            f"`hf download {repository} model.safetensors`, or find_gpt2({name!r}, "
+            "download=True). Without: copy the folder ~/.cache/huggingface/hub from a machine that "
+            "has them") from error
 
 
 GPT2_PARTS = [
@@ -60,10 +62,12 @@ GPT2_PARTS = [
 ]
 
 
-def convert_part(ours: str, theirs: str, kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_part(ours: str, theirs: str, kind: str,
+                 tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of one part under our names. Raises ValueError if the file has no such part."""
     if f"{theirs}.weight" not in tensors:
-        raise ValueError(f"the file has no {theirs}.weight: is it a GPT-2, and has it as many layers as the model?")
+        raise ValueError(f"the file has no {theirs}.weight: is it a GPT-2, and has it as many "
+                         "layers as the model?")
     weight = tensors[f"{theirs}.weight"]
     if kind == "embedding":
         return {f"{ours}.weight": weight}
@@ -73,41 +77,50 @@ def convert_part(ours: str, theirs: str, kind: str, tensors: Mapping[str, Tensor
     weight = weight.T  # (out, in)
     if kind != "linear":
         third = ("first third", "second third", "last third").index(kind)
-        weight, bias = weight.chunk(3)[third], bias.chunk(3)[third]  # (D, D), (D,)
+        weight = weight.chunk(3)[third]  # (D, D)
+        bias = bias.chunk(3)[third]  # (D,)
     return {f"{ours}.weight": weight, f"{ours}.bias": bias}
 
 
 def gpt2_weights(tensors: Mapping[str, Tensor], n_layers: int) -> dict[str, Tensor]:
-    """A GPT-2 of Hugging Face under our names. Raises ValueError if a weight is missing or left over."""
+    """A GPT-2 of Hugging Face under our names; ValueError if a weight is missing or left over."""
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    weights, used = {}, set()
+    weights = {}
+    used = set()
     for ours, theirs, kind in GPT2_PARTS:
-        for i in range(n_layers if "{}" in ours else 1):
+        copies = n_layers if "{}" in ours else 1
+        for i in range(copies):
             weights |= convert_part(ours.format(i), theirs.format(i), kind, tensors)
             used |= {f"{theirs.format(i)}.weight", f"{theirs.format(i)}.bias"}
-    left = [name for name in tensors if name not in used and not name.endswith((".attn.bias", ".attn.masked_bias"))]
+    masks = (".attn.bias", ".attn.masked_bias")  # no weights: which positions see which
+    left = [name for name in tensors if name not in used and not name.endswith(masks)]
     head = tensors.get("lm_head.weight")
     if head is not None and not head.is_meta and not head.equal(tensors["wte.weight"]):
-        raise ValueError("the file's lm_head.weight differs from its wte.weight: this is no GPT-2, whose head is tied")
+        raise ValueError("the file's lm_head.weight differs from its wte.weight: this is no GPT-2, "
+                         "whose head is tied")
     if left not in ([], ["lm_head.weight"]):
-        raise ValueError(f"the file holds {len(left)} weights that a GPT-2 of {n_layers} layers has not, "
-                         f"{left[0]} among them: build the model with the file's configuration")
+        raise ValueError(f"the file holds {len(left)} weights that a GPT-2 of {n_layers} layers "
+                         f"has not, {left[0]} among them: build the model with the file's "
+                         "configuration")
     return weights
 
 
 def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
-    """A GPTModel, in evaluation mode, with the weights of a safetensors file of Hugging Face's GPT-2.
+    """A GPTModel, in evaluation mode, with the weights of a safetensors file of GPT-2.
 
-    Raises ValueError if the file does not fit the configuration.
+    The file is Hugging Face's. Raises ValueError if it does not fit the configuration.
     """
-    model, weights = GPTModel(cfg), gpt2_weights(load_file(path), cfg.n_layers)
-    here, there = ({name: tuple(w.shape) for name, w in part.items()} for part in (model.state_dict(), weights))
+    model = GPTModel(cfg)
+    weights = gpt2_weights(load_file(path), cfg.n_layers)
+    here = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    there = {name: tuple(weight.shape) for name, weight in weights.items()}
     for name in here | there:
         if here.get(name) != there.get(name):
-            raise ValueError(f"{name} has the shape {here.get(name)} in the model, {there.get(name)} in {path.name} "
-                             "(None: it has no such weight): build the model with the file's configuration")
+            raise ValueError(f"{name} has the shape {here.get(name)} in the model, "
+                             f"{there.get(name)} in {path.name} (None: it has no such weight): "
+                             "build the model with the file's configuration")
     model.load_state_dict(weights)
     return model.eval()
 
 
-# Written by `python -m shared.kit.course copy`: ef750752bd33
+# Written by `python -m shared.kit.course copy`: 4a1363034f64

@@ -1,9 +1,10 @@
-"""Three language models, loaded and answering on one path.
+"""Three language models on one path.
 
 Written from 05_instruction_finetuning/06_lora_with_peft: change it there.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ class ModelSource:
     """Where a model's weights are, and what they need."""
 
     place: str  # a name on the Hugging Face hub, or a folder
-    memory_gib: float  # free memory to load and finetune it: of the GPU for "cuda", else of the machine
+    memory_gib: float  # free memory to load and finetune it, of the GPU for "cuda"
     device: str = "cpu"
     eight_bit: bool = False
     gguf_file: str | None = None
@@ -35,91 +36,113 @@ MODEL_SOURCES = {
 
 
 def check_memory(source: ModelSource) -> None:
-    """Raise RuntimeError where a model's GPU is missing, MemoryError where too little memory is free."""
+    """Raise RuntimeError where a model's GPU is missing, MemoryError where memory is short."""
     if source.device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError(f"{source.place} needs a GPU with {source.memory_gib} GiB free, and this machine has none: "
-                           "choose smollm2-135m or tiny-gptj")
-    free = torch.cuda.mem_get_info()[0] / 2**30 if source.device == "cuda" else available_memory_gib()
+        raise RuntimeError(f"{source.place} needs a GPU with {source.memory_gib} GiB free, and "
+                           "this machine has none: choose smollm2-135m or tiny-gptj")
+    free = available_memory_gib()
+    if source.device == "cuda":
+        free_bytes, _ = torch.cuda.mem_get_info()
+        free = free_bytes / 2**30
     if free < source.memory_gib:
-        raise MemoryError(f"{source.place} needs {source.memory_gib} GiB of free memory, {free:.1f} GiB are free: "
-                          "close other programs, or choose a smaller model")
+        raise MemoryError(f"{source.place} needs {source.memory_gib} GiB of free memory, "
+                          f"{free:.1f} GiB are free: close other programs, or choose a smaller "
+                          "model")
 
 
 def make_tiny_gptj(folder: Path) -> ModelSource:
-    """Write a GPT-J of 2 layers with random weights, and GPT-2's tokenizer with GPT-J's extra tokens, into a folder."""
+    """Write a GPT-J of 2 layers with random weights, and its tokenizer, into a folder.
+
+    The tokenizer is GPT-2's with GPT-J's extra tokens.
+    """
     vocab_bpe, encoder_json = gpt2_files()
     tokenizer = transformers.GPT2TokenizerFast(vocab=str(encoder_json), merges=str(vocab_bpe))
-    tokenizer.add_tokens([f"<|extratoken_{i}|>" for i in range(1, 144)])  # 50,257 + 143 = 50,400, as GPT-J has them
+    # 50,257 + 143 = 50,400, as GPT-J has them
+    tokenizer.add_tokens([f"<|extratoken_{i}|>" for i in range(1, 144)])
     tokenizer.save_pretrained(folder)
     torch.manual_seed(123)
-    sizes = {"n_positions": 256, "n_embd": 64, "n_layer": 2, "n_head": 4, "rotary_dim": 8}  # all else is as in GPT-J
-    config = transformers.GPTJConfig(**sizes)
+    # all else is as in GPT-J
+    config = transformers.GPTJConfig(n_positions=256, n_embd=64, n_layer=2, n_head=4, rotary_dim=8)
     transformers.GPTJForCausalLM(config).save_pretrained(folder)
     return ModelSource(str(folder), memory_gib=1)
 
 
-PAD_TOKENS = ("<|extratoken_1|>", "<|endoftext|>")  # GPT-J's, SmolLM2's: tokens that no record holds
+PAD_TOKENS = ("<|extratoken_1|>", "<|endoftext|>")  # GPT-J's, SmolLM2's: no record holds them
 
 
-def load_base(source: ModelSource) -> tuple[Any, Any]:
-    """The model, frozen nowhere yet, and its tokenizer with a padding token that is not the end token.
+def load_base(source: ModelSource) -> tuple[transformers.PreTrainedModel,
+                                            transformers.PreTrainedTokenizerBase]:
+    """The model, frozen nowhere yet, and its tokenizer, whose padding token is not the end token.
 
-    Raises RuntimeError or MemoryError before loading, ConnectionError where the weights cannot be had.
+    Raises RuntimeError or MemoryError before loading, ConnectionError where the weights cannot be
+    had.
     """
     check_memory(source)
-    files, storage = {"gguf_file": source.gguf_file} if source.gguf_file else {}, {}
+    options = {}
+    if source.gguf_file is not None:
+        options["gguf_file"] = source.gguf_file
+    how = {"dtype": torch.float32, "device_map": {"": "cpu"}}  # "": all layers
+    if source.device == "cuda":
+        how = {"dtype": torch.float16, "device_map": {"": 0}}  # on the first GPU
     if source.eight_bit:
-        storage = {"quantization_config": transformers.BitsAndBytesConfig(load_in_8bit=True)}
-    elif source.gguf_file:  # expand the packed numbers, so that the model can be trained
-        storage = {"quantization_config": transformers.GgufConfig(dequantize=True)}
-    dtype = torch.float16 if source.device == "cuda" else torch.float32
-    place = {"": 0 if source.device == "cuda" else "cpu"}
+        how["quantization_config"] = transformers.BitsAndBytesConfig(load_in_8bit=True)
+    elif source.gguf_file is not None:  # expand the packed numbers, so that it can be trained
+        how["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source.place, **files)
-        model = transformers.AutoModelForCausalLM.from_pretrained(source.place, dtype=dtype, device_map=place,
-                                                                  **files, **storage)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source.place, **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(source.place, **options, **how)
     except OSError as error:
-        raise ConnectionError(f"{source.place} is neither a folder with a model nor reachable on the hub ({error}): "
-                              "connect to the internet once, or choose tiny-gptj") from error
-    vocabulary = tokenizer.get_vocab()
-    tokenizer.pad_token = next(t for t in PAD_TOKENS if t in vocabulary and t != tokenizer.eos_token)
+        raise ConnectionError(f"{source.place} is neither a folder with a model nor reachable on "
+                              f"the hub ({error}): connect to the internet once, or choose "
+                              "tiny-gptj") from error
+    known = tokenizer.get_vocab()
+    choices = [token for token in PAD_TOKENS if token in known and token != tokenizer.eos_token]
+    tokenizer.pad_token = choices[0]
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
 
 
-def answer_prompts(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int = 32,
+def answer_prompts(model: Any, tokenizer: transformers.PreTrainedTokenizerBase,
+                   prompts: Sequence[str], max_new_tokens: int = 32,
                    batch_size: int = 16) -> list[str]:
-    """The greedy answer to each prompt; prompts of similar length are padded on the left and answered together."""
+    """The greedy answer to each prompt; those of similar length are answered together."""
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-    answers, was_training, side = [""] * len(prompts), model.training, tokenizer.padding_side
+    answers = [""] * len(prompts)
+    was_training = model.training
+    side = tokenizer.padding_side
     model.eval()
     tokenizer.padding_side = "left"  # an answer follows its prompt at once
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
-        batch = tokenizer([prompts[n] for n in numbers], padding=True, return_tensors="pt").to(model.device)  # (B, T)
-        out = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)  # (B, T + new)
+        texts = [prompts[number] for number in numbers]
+        batch = tokenizer(texts, padding=True, return_tensors="pt").to(model.device)  # (B, T)
+        out = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
         new_tokens = out[:, batch["input_ids"].size(1) :]  # (B, new)
-        texts = tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
-        for number, text in zip(numbers, texts, strict=True):
+        new_texts = tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
+        for number, text in zip(numbers, new_texts, strict=True):
             answers[number] = text.strip()
     tokenizer.padding_side = side
     model.train(was_training)
     return answers
 
 
-def stream_answer(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int = 32,
-                  adapter: bool = True) -> Iterator[str]:
-    """Yield the greedy answer so far after each token, with the adapter or by the base model alone."""
-    unread, cache, ids = tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device), None, []  # (1, T)
+def stream_answer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, prompt: str,
+                  max_new_tokens: int = 32, adapter: bool = True) -> Iterator[str]:
+    """Yield the greedy answer so far after each token, with the adapter or by the base alone."""
+    ids = []
+    cache = None
+    unread = tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)  # (1, T)
     model.eval()
     for _ in range(max_new_tokens):
-        with torch.no_grad(), torch.no_grad() if adapter else model.disable_adapter():
+        adapter_or_base = nullcontext() if adapter else model.disable_adapter()
+        with torch.no_grad(), adapter_or_base:
             out = model(input_ids=unread, past_key_values=cache, use_cache=True)
-        cache, unread = out.past_key_values, out.logits[:, -1:].argmax(dim=-1)  # (1, 1)
+        cache = out.past_key_values
+        unread = out.logits[:, -1:].argmax(dim=-1)  # (1, 1)
         if unread.item() == tokenizer.eos_token_id:
             return
         ids.append(unread.item())
         yield tokenizer.decode(ids).strip()
 
 
-# Written by `python -m shared.kit.course copy`: 88535fa6c65f
+# Written by `python -m shared.kit.course copy`: 5e0df1fbba18

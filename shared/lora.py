@@ -18,17 +18,22 @@ from torch import Tensor, nn
 class LoRALinear(nn.Module):
     """A frozen linear layer plus alpha / rank * B A, which is learned: (..., d_in) -> (..., d_out).
 
-    A is random and B zero, so that nothing changes at the start. Source: Hu et al. 2021, section 4.1.
+    A is random and B zero, so that nothing changes at the start.
+    Source: Hu et al. 2021, section 4.1.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float = 0.0) -> None:
         super().__init__()
         if not 1 <= rank <= min(linear.in_features, linear.out_features):
-            raise ValueError(f"rank={rank} must be at least 1 and at most the smaller side of the matrix, "
-                             f"min({linear.in_features}, {linear.out_features})")
+            raise ValueError(f"rank={rank} must be at least 1 and at most the smaller side of the "
+                             f"matrix, min({linear.in_features}, {linear.out_features})")
         if alpha <= 0:
             raise ValueError(f"alpha={alpha} must be above 0, or the change would never count")
-        self.linear, self.rank, self.alpha, self.enabled = linear.requires_grad_(False), rank, alpha, True
+        linear.requires_grad_(False)  # frozen: only A and B learn
+        self.linear = linear
+        self.rank = rank
+        self.alpha = alpha
+        self.enabled = True
         self.dropout = nn.Dropout(dropout)
         self.A = nn.Parameter(linear.weight.new_empty(rank, linear.in_features))  # (r, d_in)
         self.B = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))  # (d_out, r)
@@ -37,7 +42,8 @@ class LoRALinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = self.linear(x)  # (..., d_out)
         if self.enabled:
-            out = out + self.dropout(x) @ self.A.T @ self.B.T * (self.alpha / self.rank)  # (..., d_out)
+            scale = self.alpha / self.rank
+            out = out + self.dropout(x) @ self.A.T @ self.B.T * scale  # (..., d_out)
         return out
 
     def change(self) -> Tensor:
@@ -45,7 +51,7 @@ class LoRALinear(nn.Module):
         return self.alpha / self.rank * self.B @ self.A  # (d_out, d_in)
 
 
-ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")  # of every Transformer block
+ALL_LINEAR = ("W_query", "W_key", "W_value", "out_proj", "layers.0", "layers.2")  # of a block
 
 
 def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
@@ -53,25 +59,35 @@ def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, LoRALinear)}
 
 
+def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
+    """The model's linear layers by name."""
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+
+
 def name_ends_with(name: str, target: str) -> bool:
-    """Whether a layer's dotted name ends with whole parts: "att.W_query" ends with "W_query", not with "query"."""
+    """Whether a dotted name ends with whole parts: "att.W_query" with "W_query", not "query"."""
     return f".{name}".endswith(f".{target}")
 
 
-def apply_lora(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dropout: float = 0.0) -> None:
-    """Freeze the model and put a LoRALinear around each linear layer whose name ends with one of `targets`.
+def apply_lora(model: nn.Module, targets: Sequence[str], rank: int, alpha: float,
+               dropout: float = 0.0) -> None:
+    """Freeze the model; put a LoRALinear around each linear layer whose name ends with a target.
 
     Raises ValueError if the model is adapted already, or a target names no linear layer.
     """
     if lora_layers(model):
         raise ValueError("this model has an adapter already: merge it, or start from a fresh model")
-    linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
-    missing = [target for target in targets if not any(name_ends_with(name, target) for name in linears)]
-    if missing or not targets:
+    linears = linear_layers(model)
+    missing = [t for t in targets if not any(name_ends_with(name, t) for name in linears)]
+    if not targets:
+        raise ValueError("no targets were given, so nothing would be learned: name layers to adapt")
+    if missing:
         ends = sorted({name.split(".", 2)[-1] for name in linears})
-        raise ValueError(f"no linear layer's name ends with {missing or 'nothing'}: their names end with {ends}")
-    wrapped = {name: LoRALinear(layer, rank, alpha, dropout) for name, layer in linears.items()
-               if any(name_ends_with(name, target) for target in targets)}
+        raise ValueError(f"no linear layer's name ends with {missing}: their names end with {ends}")
+    wrapped = {}
+    for name, layer in linears.items():
+        if any(name_ends_with(name, target) for target in targets):
+            wrapped[name] = LoRALinear(layer, rank, alpha, dropout)
     model.requires_grad_(False)
     for name, layer in wrapped.items():
         model.set_submodule(name, layer)
@@ -79,8 +95,9 @@ def apply_lora(model: nn.Module, targets: Sequence[str], rank: int, alpha: float
 
 def count_trainable(model: nn.Module) -> tuple[int, int]:
     """Parameters that training changes, and all parameters."""
-    parameters = list(model.parameters())
-    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+    trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    total = sum(weight.numel() for weight in model.parameters())
+    return trainable, total
 
 
 def switch_lora(model: nn.Module, on: bool) -> None:
@@ -98,51 +115,68 @@ def merge_lora(model: nn.Module) -> None:
 
 
 def adapter_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The learned matrices alone: names such as "trf_blocks.0.att.W_query.A", (r, d_in), and ".B", (d_out, r)."""
-    layers = lora_layers(model)
-    return {f"{name}.{matrix}": getattr(layer, matrix).detach() for name, layer in layers.items() for matrix in "AB"}
+    """The learned matrices alone: "trf_blocks.0.att.W_query.A", (r, d_in), ".B", (d_out, r), ..."""
+    weights = {}
+    for name, layer in lora_layers(model).items():
+        weights[f"{name}.A"] = layer.A.detach()
+        weights[f"{name}.B"] = layer.B.detach()
+    return weights
 
 
 def base_fingerprint(model: nn.Module) -> str:
     """SHA-256 of all weights but the adapter's: the same before and after `apply_lora`."""
-    adapter, digest = adapter_weights(model), hashlib.sha256()
+    adapter = adapter_weights(model)
+    digest = hashlib.sha256()
     for name, weight in model.state_dict().items():
         if name not in adapter:
+            numbers = weight.detach().cpu().contiguous().flatten()
             digest.update(name.replace(".linear.", ".").encode())
-            digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(numbers.view(torch.uint8).numpy())  # as bytes
     return digest.hexdigest()
 
 
 def save_adapter(model: nn.Module, path: str | Path) -> None:
-    """Write the adapter alone as a safetensors file: A, B and what is needed to use them. Raises ValueError if none."""
+    """Write the adapter alone as a safetensors file: A, B and what is needed to use them.
+
+    Raises ValueError if there is none.
+    """
     layers = lora_layers(model)
     if not layers:
         raise ValueError("this model has no adapter to save: call apply_lora first")
     first = next(iter(layers.values()))
-    settings = {"rank": first.rank, "alpha": first.alpha, "layers": list(layers), "base": base_fingerprint(model)}
+    settings = {"rank": first.rank, "alpha": first.alpha, "layers": list(layers),
+                "base": base_fingerprint(model)}
     tensors = {name: weight.cpu().contiguous() for name, weight in adapter_weights(model).items()}
     save_file(tensors, path, metadata={"lora": json.dumps(settings)})
 
 
 def load_adapter(model: nn.Module, path: str | Path) -> None:
-    """Put a saved adapter on the base model that it was trained on. Raises ValueError for another model, unchanged."""
+    """Put a saved adapter on the base model that it was trained on.
+
+    Raises ValueError for another model, and leaves it as it is.
+    """
     with safe_open(path, framework="pt") as file:
-        if "lora" not in (file.metadata() or {}):
-            raise ValueError(f"{path} holds tensors, but not an adapter written by save_adapter")
-        settings = json.loads(file.metadata()["lora"])
+        metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    linears = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    if metadata is None or "lora" not in metadata:
+        raise ValueError(f"{path} holds tensors, but not an adapter written by save_adapter")
+    settings = json.loads(metadata["lora"])
+    linears = linear_layers(model)
     for name in settings["layers"]:
         needed = (tensors[f"{name}.B"].size(0), tensors[f"{name}.A"].size(1))
         found = tuple(linears[name].weight.shape) if name in linears else "no such layer"
         if found != needed:
-            raise ValueError(f"{path} is an adapter for another model: it needs {name} to be {needed}, found {found}")
-    if base_fingerprint(model) != settings["base"]:
-        raise ValueError(f"{path} was trained on other weights of the same shapes (fingerprint {settings['base'][:8]}, "
-                         f"this model has {base_fingerprint(model)[:8]}): load the base model that it was trained on")
+            raise ValueError(f"{path} is an adapter for another model: it needs {name} to be "
+                             f"{needed}, found {found}")
+    fingerprint = base_fingerprint(model)
+    if fingerprint != settings["base"]:
+        raise ValueError(f"{path} was trained on other weights of the same shapes (fingerprint "
+                         f"{settings['base'][:8]}, this model has {fingerprint[:8]}): load the "
+                         "base model that it was trained on")
     apply_lora(model, settings["layers"], settings["rank"], settings["alpha"])
     for name, layer in lora_layers(model).items():
-        layer.A.data, layer.B.data = tensors[f"{name}.A"].to(layer.A), tensors[f"{name}.B"].to(layer.B)
+        layer.A.data = tensors[f"{name}.A"].to(layer.A)
+        layer.B.data = tensors[f"{name}.B"].to(layer.B)
 
 
-# Written by `python -m shared.kit.course copy`: d28b32ea5a89
+# Written by `python -m shared.kit.course copy`: 4ae25d5a8b56

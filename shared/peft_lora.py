@@ -1,4 +1,4 @@
-"""LoRA as practitioners do it, with PEFT and Trainer.
+"""LoRA with PEFT and Trainer.
 
 Written from 05_instruction_finetuning/06_lora_with_peft: change it there.
 """
@@ -6,6 +6,7 @@ Written from 05_instruction_finetuning/06_lora_with_peft: change it there.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from shared.kit.corpora import load_instruction_data
 
 
 def load_records(name: str) -> list[dict[str, str]]:
-    """The records of "course", of "alpaca-cleaned" (hub; non-commercial licence), or of a JSON file of your own."""
+    """The records of "course", of "alpaca-cleaned" (hub; non-commercial licence) or a JSON file."""
     if name == "course":
         return load_instruction_data()
     if name == "alpaca-cleaned":
@@ -28,44 +29,58 @@ def load_records(name: str) -> list[dict[str, str]]:
         try:
             return list(load_dataset("yahma/alpaca-cleaned", split="train"))
         except OSError as error:
-            raise ConnectionError(f"yahma/alpaca-cleaned cannot be reached ({error}): choose 'course'") from error
+            raise ConnectionError(f"yahma/alpaca-cleaned cannot be reached ({error}): choose "
+                                  "'course'") from error
     if not Path(name).is_file():
-        raise ValueError(f"no records are named {name!r}: there are 'course', 'alpaca-cleaned' and JSON files")
+        raise ValueError(f"no records are named {name!r}: there are 'course', 'alpaca-cleaned' and "
+                         "JSON files")
     records = json.loads(Path(name).read_text(encoding="utf-8"))
     for record in records:
         check_fields(record)
     return records
 
 
-def leaves_room(record: dict[str, str], tokenizer: Any, cutoff: int, preamble: bool = True) -> bool:
+def leaves_room(record: dict[str, str], tokenizer: transformers.PreTrainedTokenizerBase,
+                cutoff: int, preamble: bool = True) -> bool:
     """Whether a token of the answer and the end token fit behind the prompt."""
-    return len(tokenizer(format_input(record, preamble) + RESPONSE_MARK)["input_ids"]) <= cutoff - 2
+    prompt = tokenizer(format_input(record, preamble) + RESPONSE_MARK)["input_ids"]
+    return len(prompt) <= cutoff - 2
 
 
-def encode_record(record: dict[str, str], tokenizer: Any, cutoff: int, preamble: bool = True) -> dict[str, list[int]]:
+def encode_record(record: dict[str, str], tokenizer: transformers.PreTrainedTokenizerBase,
+                  cutoff: int, preamble: bool = True) -> dict[str, list[int]]:
     """Ids of prompt, response and end token, at most `cutoff`; in the labels the prompt is -100.
 
-    A response that is too long loses its end, but not the end token. Raises ValueError if the prompt leaves no room.
+    A response that is too long loses its end, but not the end token. Raises ValueError if the
+    prompt leaves no room.
     """
     prompt = tokenizer(format_input(record, preamble) + RESPONSE_MARK)["input_ids"]
     if len(prompt) > cutoff - 2:
-        raise ValueError(f"a prompt of {len(prompt)} tokens leaves no room for an answer within cutoff={cutoff}: "
-                         f"raise the cutoff or leave the record out: {record['instruction'][:60]!r}")
+        raise ValueError(f"a prompt of {len(prompt)} tokens leaves no room for an answer within "
+                         f"cutoff={cutoff}: raise the cutoff or leave the record out: "
+                         f"{record['instruction'][:60]!r}")
     response = tokenizer(record["output"])["input_ids"]
     ids = (prompt + response)[: cutoff - 1] + [tokenizer.eos_token_id]
     return {"input_ids": ids, "labels": [-100] * len(prompt) + ids[len(prompt) :]}
 
 
 def pad_batch(items: Sequence[dict[str, list[int]]], pad_id: int) -> dict[str, Tensor]:
-    """Records padded on the right to the longest: ids, mask, labels, (B, T) each; padding is not seen nor learned."""
-    length = max(len(item["input_ids"]) for item in items)
+    """Records padded on the right to the longest: ids, mask and labels, (B, T) each.
 
-    def padded(name: str, filler: int) -> Tensor:
-        return torch.tensor([item[name] + [filler] * (length - len(item[name])) for item in items])  # (B, T)
-
-    mask = [[1] * len(item["input_ids"]) + [0] * (length - len(item["input_ids"])) for item in items]
-    return {"input_ids": padded("input_ids", pad_id), "attention_mask": torch.tensor(mask),
-            "labels": padded("labels", -100)}
+    Padding is neither seen, by the mask, nor learned, by the labels.
+    """
+    longest = max(len(item["input_ids"]) for item in items)
+    ids = []
+    mask = []
+    labels = []
+    for item in items:
+        length = len(item["input_ids"])
+        missing = longest - length
+        ids.append(item["input_ids"] + [pad_id] * missing)
+        mask.append([1] * length + [0] * missing)
+        labels.append(item["labels"] + [-100] * missing)
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask),
+            "labels": torch.tensor(labels)}
 
 
 @dataclass(frozen=True)
@@ -87,78 +102,89 @@ class Recipe:
 
 RECIPES = {
     "gpt-j-6b": Recipe(),
-    # for a processor: fewer records a step, so that an epoch has more steps, and a larger rate for them
+    # for a processor: fewer records a step, so that an epoch has more steps, and a larger rate
     "smollm2-135m": Recipe(8, 8, 0.75, 6, 1e-3, preamble=False, save_steps=10),
     "tiny-gptj": Recipe(8, 4, 0.5, 6, 1e-2, preamble=False, save_steps=10),
 }
 
 
 def add_adapter(model: Any, recipe: Recipe) -> peft.PeftModel:
-    """Freeze the model, prepare it if it is in 8 bits, and put LoRA on the query and value projections."""
+    """Freeze the model, prepare it if it is in 8 bits, put LoRA on queries and values."""
     if getattr(model, "is_loaded_in_8bit", False):
-        model = peft.prepare_model_for_kbit_training(model, gradient_checkpointing_kwargs={"use_reentrant": False})
-    config = peft.LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",
-                             target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+        model = peft.prepare_model_for_kbit_training(
+            model, gradient_checkpointing_kwargs={"use_reentrant": False})
+    config = peft.LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout,
+                             bias="none", target_modules=["q_proj", "v_proj"],
+                             task_type="CAUSAL_LM")
     return peft.get_peft_model(model, config)
 
 
-def make_trainer(model: Any, tokenizer: Any, train: list, validation: list, recipe: Recipe,
-                 folder: Path) -> transformers.Trainer:
-    """A Trainer that accumulates micro-batches, evaluates, and keeps the last three checkpoints in `folder`."""
+def make_trainer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, train: list,
+                 validation: list, recipe: Recipe, folder: Path) -> transformers.Trainer:
+    """A Trainer that accumulates micro-batches and keeps the last three checkpoints in `folder`."""
     if recipe.batch_size % recipe.micro_batch:
-        raise ValueError(f"batch_size={recipe.batch_size} must be a multiple of micro_batch={recipe.micro_batch}")
+        raise ValueError(f"batch_size={recipe.batch_size} must be a multiple of "
+                         f"micro_batch={recipe.micro_batch}")
     on_gpu = next(model.parameters()).is_cuda
     arguments = transformers.TrainingArguments(
-        output_dir=str(folder), seed=123, num_train_epochs=recipe.epochs, learning_rate=recipe.learning_rate,
-        per_device_train_batch_size=recipe.micro_batch, per_device_eval_batch_size=recipe.micro_batch,
-        gradient_accumulation_steps=recipe.batch_size // recipe.micro_batch, warmup_steps=recipe.warmup_steps,
+        output_dir=str(folder), seed=123, num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate, warmup_steps=recipe.warmup_steps,
+        per_device_train_batch_size=recipe.micro_batch,
+        per_device_eval_batch_size=recipe.micro_batch,
+        gradient_accumulation_steps=recipe.batch_size // recipe.micro_batch,
         logging_steps=recipe.save_steps, eval_strategy="steps", eval_steps=recipe.save_steps,
         save_strategy="steps", save_steps=recipe.save_steps, save_total_limit=3,
-        use_cpu=not on_gpu, fp16=on_gpu, report_to="none", remove_unused_columns=False, label_names=["labels"],
-        dataloader_pin_memory=on_gpu, disable_tqdm=False,
-    )
+        use_cpu=not on_gpu, fp16=on_gpu, dataloader_pin_memory=on_gpu, disable_tqdm=False,
+        report_to="none", remove_unused_columns=False, label_names=["labels"])
     return transformers.Trainer(
-        model=model, args=arguments, train_dataset=train, eval_dataset=validation, processing_class=tokenizer,
-        data_collator=lambda items: pad_batch(items, tokenizer.pad_token_id),
-    )
+        model=model, args=arguments, train_dataset=train, eval_dataset=validation,
+        processing_class=tokenizer, data_collator=partial(pad_batch, pad_id=tokenizer.pad_token_id))
 
 
 class StopAt(transformers.TrainerCallback):
-    """Ends a training after a step, as a power cut would, only that a checkpoint is written first."""
+    """Ends a training after a step, as a power cut would, but a checkpoint is written first."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step >= self.step:
-            control.should_training_stop = control.should_save = True
+            control.should_save = True
+            control.should_training_stop = True
 
 
 def check_adapter(folder: Path, model: nn.Module) -> None:
     """Raise ValueError unless a saved adapter, or a checkpoint's, fits the model's layers."""
     folder = Path(folder)
     if not (folder / "adapter_model.safetensors").is_file():
-        raise ValueError(f"{folder} holds no adapter: train one and call save_pretrained with this folder")
+        raise ValueError(f"{folder} holds no adapter: train one and call save_pretrained with this "
+                         "folder")
     layers = dict(model.named_modules())
     for name, weight in peft.load_peft_weights(folder, device="cpu").items():
-        layer_name, matrix = name.removesuffix(".weight").rsplit(".lora_", 1)  # "...q_proj", "A" or "B"
+        # name is "...q_proj.lora_A.weight", (r, d_in), or "...q_proj.lora_B.weight", (d_out, r)
+        layer_name, matrix = name.removesuffix(".weight").rsplit(".lora_", 1)
         layer = layers.get(layer_name, layers.get(layer_name.removeprefix("base_model.model.")))
         sides = (getattr(layer, "in_features", None), getattr(layer, "out_features", None))
-        if weight.size(1 if matrix == "A" else 0) != sides["AB".index(matrix)]:
-            raise ValueError(f"{folder} is an adapter for another model: {name} is {tuple(weight.shape)}, "
-                             f"while the layer here has (in, out) = {sides}; load the model that it was trained on")
+        if matrix == "A":
+            fits = weight.size(1) == sides[0]
+        else:
+            fits = weight.size(0) == sides[1]
+        if not fits:
+            raise ValueError(f"{folder} is an adapter for another model: {name} is "
+                             f"{tuple(weight.shape)}, while the layer here has (in, out) = "
+                             f"{sides}; load the model that it was trained on")
 
 
 def load_adapted(model: Any, folder: Path) -> peft.PeftModel:
-    """A fresh base model with a saved adapter on it. Raises ValueError for an adapter of another model."""
+    """A fresh base model with a saved adapter on it. Raises ValueError for another model's."""
     check_adapter(folder, model)
     return peft.PeftModel.from_pretrained(model, folder).eval()
 
 
 def push_to_hub(model: peft.PeftModel, repository: str, on: bool = False) -> str:
-    """Upload the adapter to your account if `on`; only then a token is asked for. Returns what was done.
+    """Upload the adapter to your account if `on`; only then a token is asked for.
 
-    Raises ConnectionError if the hub cannot be reached.
+    Returns what was done. Raises ConnectionError if the hub cannot be reached.
     """
     if not on:
         return "not pushed: the switch is off"
@@ -169,8 +195,9 @@ def push_to_hub(model: peft.PeftModel, repository: str, on: bool = False) -> str
             login()  # asks for a token that may write
         model.push_to_hub(repository)
     except OSError as error:
-        raise ConnectionError(f"{repository} was not pushed ({error}): the adapter is still in its folder") from error
+        raise ConnectionError(f"{repository} was not pushed ({error}): the adapter is still in its "
+                              "folder") from error
     return f"pushed to {repository}"
 
 
-# Written by `python -m shared.kit.course copy`: a03244e08ccc
+# Written by `python -m shared.kit.course copy`: 5cb816171f27

@@ -17,45 +17,52 @@ class Hardware:
     tflops: float  # peak of one device, in 10**12 operations a second
     utilisation: float = 0.4
     dollars_an_hour: float = 0.0  # for one device
-    sharded: bool = False  # FSDP: each device holds its part of weights, gradients and AdamW's averages
+    sharded: bool = False  # FSDP: each device holds a part of weights, gradients, AdamW's averages
     mixed: bool = False  # bfloat16 where it is safe: nearly half the bytes of activations
 
 
 def accumulation_for(global_batch: int, batch_size: int, devices: int) -> int:
-    """Micro-batches that each device takes for one step. Raises ValueError if they do not come out even."""
+    """Micro-batches of each device for one step; ValueError if they do not come out even."""
     if min(global_batch, batch_size, devices) < 1 or global_batch % (batch_size * devices):
-        raise ValueError(f"global_batch={global_batch} must be a multiple of batch_size={batch_size} times "
-                         f"devices={devices}: choose a smaller batch_size or another number of devices")
+        raise ValueError(f"global_batch={global_batch} must be a multiple of "
+                         f"batch_size={batch_size} times devices={devices}: choose a smaller "
+                         "batch_size or another number of devices")
     return global_batch // (batch_size * devices)
 
 
 def device_gigabytes(cfg: GPTConfig, batch_size: int, hardware: Hardware) -> dict[str, float]:
     """Memory that one device needs, in 10**9 bytes, by what it holds."""
-    parts = {name: size / 1e9 for name, size in training_bytes(cfg, batch_size, cfg.context_length).items()}
-    for name in ("weights", "gradients", "AdamW"):
-        parts[name] /= hardware.devices if hardware.sharded else 1
+    sizes = training_bytes(cfg, batch_size, cfg.context_length)
     if hardware.mixed:
-        parts["activations"] = activation_bytes(cfg, batch_size, cfg.context_length, bytes_each=2) / 1e9
+        sizes["activations"] = activation_bytes(cfg, batch_size, cfg.context_length, bytes_each=2)
+    parts = {name: size / 1e9 for name, size in sizes.items()}
+    if hardware.sharded:
+        for name in ("weights", "gradients", "AdamW"):
+            parts[name] /= hardware.devices
     return parts
 
 
 def plan_training(cfg: GPTConfig, tokens: float, global_batch: int, batch_size: int,
                   hardware: Hardware) -> dict[str, float]:
     """Parameters, steps, operations, hours, dollars and memory of a training on `tokens` tokens."""
-    operations = 3 * flops_per_token(cfg, cfg.context_length) * tokens  # forward once, backward twice
+    micro_batches = accumulation_for(global_batch, batch_size, hardware.devices)
+    tokens_a_step = global_batch * cfg.context_length
+    # one forward pass, and a backward pass of twice its operations
+    operations = 3 * flops_per_token(cfg, cfg.context_length) * tokens
     speed = hardware.devices * hardware.tflops * 1e12 * hardware.utilisation
+    hours = operations / speed / 3600
     return {
         "parameters": sum(count_parameters(cfg).values()),
         "tokens": tokens,
-        "tokens a step": global_batch * cfg.context_length,
-        "steps": tokens / (global_batch * cfg.context_length),
-        "micro-batches a step and device": accumulation_for(global_batch, batch_size, hardware.devices),
+        "tokens a step": tokens_a_step,
+        "steps": tokens / tokens_a_step,
+        "micro-batches a step and device": micro_batches,
         "operations": operations,
         "tokens a second": speed * tokens / operations,
-        "hours": operations / speed / 3600,
-        "dollars": operations / speed / 3600 * hardware.devices * hardware.dollars_an_hour,
+        "hours": hours,
+        "dollars": hours * hardware.devices * hardware.dollars_an_hour,
         "GB a device": sum(device_gigabytes(cfg, batch_size, hardware).values()),
     }
 
 
-# Written by `python -m shared.kit.course copy`: b1394ce17a07
+# Written by `python -m shared.kit.course copy`: 720b64a6de12

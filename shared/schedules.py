@@ -1,4 +1,4 @@
-"""Learning rates that change with the step, and clipped gradients.
+"""Learning rates by the step, and clipped gradients.
 
 Written from 04_pretraining/05_checkpoints: change it there.
 """
@@ -11,30 +11,37 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def learning_rate_at(step: int, total_steps: int, warmup_steps: int, peak: float, minimum: float = 0.0) -> float:
-    """Learning rate of a step, counted from 0: a straight rise to `peak`, then half a cosine down to `minimum`.
+def learning_rate_at(step: int, total_steps: int, warmup_steps: int, peak: float,
+                     minimum: float = 0.0) -> float:
+    """Learning rate of a step, from 0: a straight rise to `peak`, half a cosine to `minimum`.
 
     Raises ValueError if the numbers do not fit. Source: Loshchilov and Hutter 2017, equation 5.
     """
     if not 0 <= warmup_steps < total_steps or not 0 <= minimum <= peak:
-        raise ValueError(f"warmup_steps={warmup_steps} must be at least 0 and below total_steps={total_steps}, "
-                         f"minimum={minimum} at least 0 and at most peak={peak}")
+        raise ValueError(f"warmup_steps={warmup_steps} must be at least 0 and below "
+                         f"total_steps={total_steps}, minimum={minimum} at least 0 and at most "
+                         f"peak={peak}")
     if step < warmup_steps:
         return peak * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / max(1, total_steps - 1 - warmup_steps))  # 0 at the peak, 1 at the end
+    steps_down = max(1, total_steps - 1 - warmup_steps)
+    done = min(1.0, (step - warmup_steps) / steps_down)  # 0 at the peak, 1 at the end
     return minimum + (peak - minimum) * (1 + math.cos(math.pi * done)) / 2
 
 
 def attach_schedule(optimizer: torch.optim.Optimizer, total_steps: int, warmup_steps: int,
                     minimum: float = 0.0, first_step: int = 0) -> LambdaLR:
-    """Let the optimizer's learning rate, taken as the peak, follow `learning_rate_at`, one step after each step."""
+    """Let the optimizer's learning rate, taken as the peak, follow `learning_rate_at`."""
     peak = optimizer.param_groups[0]["lr"]
 
     def share_of_peak(steps: int) -> float:
         return learning_rate_at(first_step + steps, total_steps, warmup_steps, peak, minimum) / peak
 
     schedule = LambdaLR(optimizer, share_of_peak)
-    optimizer.register_step_post_hook(lambda *_: schedule.step())
+
+    def after_step(*_: object) -> None:
+        schedule.step()
+
+    optimizer.register_step_post_hook(after_step)
     return schedule
 
 
@@ -55,4 +62,4 @@ def attach_clipping(optimizer: torch.optim.Optimizer, model: nn.Module, max_norm
     optimizer.register_step_pre_hook(clip)
 
 
-# Written by `python -m shared.kit.course copy`: b76e8401d3db
+# Written by `python -m shared.kit.course copy`: dcabbfa347e9

@@ -13,31 +13,39 @@ from torch.utils.data import ConcatDataset
 from shared.dataloader import GPTDataset
 
 
-def write_token_shards(token_ids: Iterable[int], folder: Path, tokens_a_shard: int = 100_000_000) -> list[Path]:
+def write_token_shards(token_ids: Iterable[int], folder: Path,
+                       tokens_a_shard: int = 100_000_000) -> list[Path]:
     """Write ids as files of 16-bit numbers, shard_00000.npy and on; `token_ids` may be a generator.
 
-    Raises ValueError for ids that do not fit into 16 bits, and for a folder that holds shards already.
+    Raises ValueError for ids that do not fit into 16 bits, and for a folder that holds shards.
     """
     if tokens_a_shard < 1 or any(folder.glob("shard_*.npy")):
-        raise ValueError(f"tokens_a_shard={tokens_a_shard} must be at least 1, and {folder.name} hold no shards yet")
+        raise ValueError(f"tokens_a_shard={tokens_a_shard} must be at least 1, and {folder.name} "
+                         "hold no shards yet")
     folder.mkdir(parents=True, exist_ok=True)
-    paths, ids = [], iter(token_ids)
-    while len(shard := np.fromiter(islice(ids, tokens_a_shard), dtype=np.int64)):
+    ids = iter(token_ids)
+    paths = []
+    while True:
+        shard = np.fromiter(islice(ids, tokens_a_shard), dtype=np.int64)  # the next ids
+        if len(shard) == 0:
+            return paths
         if shard.min() < 0 or shard.max() >= 2**16:
-            raise ValueError(f"ids from {shard.min()} to {shard.max()} do not fit into 16 bits, which hold 0 to 65535")
+            raise ValueError(f"ids from {shard.min()} to {shard.max()} do not fit into 16 bits, "
+                             "which hold 0 to 65535")
         paths.append(folder / f"shard_{len(paths):05d}.npy")
         np.save(paths[-1], shard.astype(np.uint16))
-    return paths
 
 
 def open_token_shards(paths: Sequence[Path], context_length: int) -> ConcatDataset:
-    """Windows of context_length tokens of all files, read from the disk when asked for: item -> (T,), (T,).
+    """Windows of context_length tokens of all files, read when asked for: item -> (T,), (T,).
 
-    Windows do not overlap and do not cross from one file into the next. Raises ValueError if there is no file.
+    Windows do not overlap and do not cross from one file into the next. Raises ValueError if there
+    is no file.
     """
     if not paths:
         raise ValueError("no shards were given: write some with write_token_shards")
-    return ConcatDataset([GPTDataset(np.load(path, mmap_mode="r"), context_length, context_length) for path in paths])
+    shards = [np.load(path, mmap_mode="r") for path in paths]
+    return ConcatDataset([GPTDataset(shard, context_length, context_length) for shard in shards])
 
 
-# Written by `python -m shared.kit.course copy`: 8a541d73cafa
+# Written by `python -m shared.kit.course copy`: 181f0fc48736

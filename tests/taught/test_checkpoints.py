@@ -33,7 +33,8 @@ from shared.checkpoints import (
 from shared.dataloader import create_dataloader
 from shared.gpt import GPTConfig, GPTModel
 from shared.schedules import attach_clipping, attach_schedule, learning_rate_at
-from shared.training import TrainingState, calc_loss_batch, train_model
+from shared.training import calc_loss_batch, train_model
+from shared.training_state import TrainingState
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork, which PyTorch bears on Linux")
 FORK = multiprocessing.get_context("fork" if sys.platform == "linux" else None).Process

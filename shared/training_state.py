@@ -1,0 +1,65 @@
+"""Where a training stands, and its random numbers.
+
+Written from 04_pretraining/02_training_loop: change it there.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands after a step: all that it needs besides model and optimizer."""
+
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches of the epoch at hand already used
+    global_step: int = -1  # the last step, counted from 0
+    tokens_seen: int = 0
+    loss: float = math.nan  # of the last step, in nats a token
+    # one entry for each evaluation
+    train_losses: list[float] = field(default_factory=list)
+    val_losses: list[float] = field(default_factory=list)
+    track_tokens_seen: list[int] = field(default_factory=list)
+    # the generators after the last step, and when the epoch began, which fixes its order
+    random: dict[str, Tensor] = field(default_factory=dict)
+    epoch_random: dict[str, Tensor] = field(default_factory=dict)
+
+    def count_step(self, batches: Sequence[tuple[Tensor, Tensor, float]], loss: float) -> None:
+        """Note that a step was made with these batches of inputs (B, T)."""
+        self.batch += len(batches)
+        self.global_step += 1
+        self.tokens_seen += sum(inputs.numel() for inputs, _, _ in batches)
+        self.loss = loss
+
+    def record(self, train_loss: float, val_loss: float) -> None:
+        """Note the losses of an evaluation, in nats a token."""
+        self.train_losses.append(train_loss)
+        self.val_losses.append(val_loss)
+        self.track_tokens_seen.append(self.tokens_seen)
+
+
+def random_states(loader: DataLoader) -> dict[str, Tensor]:
+    """The states of a training's generators: the processor's, the GPU's, the loader's own."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    if getattr(loader, "generator", None) is not None:
+        states["loader"] = loader.generator.get_state()
+    return states
+
+
+def set_random_states(loader: DataLoader, states: dict[str, Tensor]) -> None:
+    """Put the generators back to where `random_states` found them."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+    if "loader" in states and getattr(loader, "generator", None) is not None:
+        loader.generator.set_state(states["loader"])
+
+
+# Written by `python -m shared.kit.course copy`: 5ec918fa3e38
