@@ -12,13 +12,13 @@ from shared.gpt import GPTConfig, GPTModel
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.training import (
-    TrainingState,
     calc_loss_batch,
     calc_loss_loader,
     evaluate_model,
     generate_and_print_sample,
     train_model,
 )
+from shared.training_state import TrainingState
 
 CFG = GPTConfig(vocab_size=50, context_length=8, emb_dim=16, n_heads=2, n_layers=2, drop_rate=0.2)
 
