@@ -7,13 +7,7 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import (
-    asks_for_function,
-    kind,
-    not_a_number,
-    not_a_tuple,
-    wrong_number,
-)
+from shared.checks.judging import asks_for_function, kind, not_a_number, not_a_tuple, wrong_number
 from shared.generation import generate_text_simple, stream_tokens
 from shared.gpt import GPTConfig, GPTModel
 

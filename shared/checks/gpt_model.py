@@ -8,13 +8,7 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import (
-    asks_for_function,
-    not_a_number,
-    plain,
-    wrong_number,
-    wrong_tensor,
-)
+from shared.checks.judging import asks_for_function, not_a_number, plain, wrong_number, wrong_tensor
 from shared.gpt import GPTConfig, GPTModel
 
 

@@ -73,9 +73,7 @@ def judge_bits_per_character(answer: Callable[[float, int, int], float]) -> str 
 EXERCISES = {
     "perplexity": Exercise(judge_perplexity, "math.exp"),
     "cross_entropy": Exercise(
-        judge_cross_entropy,
-        "log p = logit - logsumexp(logits)",
-        "gather picks the target's entry",
+        judge_cross_entropy, "log p = logit - logsumexp(logits)", "gather picks the target's entry"
     ),
     "bits_per_character": Exercise(judge_bits_per_character, "first all bits of the text"),
 }

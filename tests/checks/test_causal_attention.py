@@ -27,11 +27,7 @@ def causal(x, W_query, W_key, W_value, *, scale=True, mask="before", swap=False)
     return scores.softmax(dim=-1) @ v
 
 
-RIGHT = {
-    "window_mask": WINDOW,
-    "who_leaks": {"A", "C"},
-    "causal_forward": causal,
-}
+RIGHT = {"window_mask": WINDOW, "who_leaks": {"A", "C"}, "causal_forward": causal}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("window_mask", "inverted", ~WINDOW, "inverted"),
     ("window_mask", "no window", EVERYTHING.triu(1), "hides 0"),

@@ -25,11 +25,7 @@ def bucket(
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-RIGHT = {
-    "steps": 116,
-    "moved": moved,
-    "bucket_batches": bucket,
-}
+RIGHT = {"steps": 116, "moved": moved, "bucket_batches": bucket}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("steps", "last batch kept", 118, "drop_last"),
     ("steps", "one epoch", 58, "two"),

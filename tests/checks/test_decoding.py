@@ -15,11 +15,7 @@ def min_p(probs, bound, over=lambda p: p.max(-1, keepdim=True).values, share=Tru
     return kept / kept.sum(-1, keepdim=True) if share else kept
 
 
-RIGHT = {
-    "odds": 0.434,
-    "entropy": entropy,
-    "min_p": min_p,
-}
+RIGHT = {"odds": 0.434, "entropy": entropy, "min_p": min_p}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("odds", "the difference", math.log(10), "divides"),
     ("odds", "a tenth", 0.1, "far more"),

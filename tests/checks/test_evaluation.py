@@ -29,11 +29,7 @@ def unfair_tie(judge):
     return both
 
 
-RIGHT = {
-    "forgiving_match": forgiving,
-    "answers_needed": 382,
-    "fair_judge": fair,
-}
+RIGHT = {"forgiving_match": forgiving, "answers_needed": 382, "fair_judge": fair}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("forgiving_match", "exact", lambda a, b: a.strip() == b.strip(), "capitals"),
     (

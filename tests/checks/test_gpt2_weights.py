@@ -16,11 +16,7 @@ def side_by_side(query, key, value):
     )[1]
 
 
-RIGHT = {
-    "gpt2_tensors": 148,
-    "largest_gpt2": "gpt2-xl",
-    "to_c_attn": to_c_attn,
-}
+RIGHT = {"gpt2_tensors": 148, "largest_gpt2": "gpt2-xl", "to_c_attn": to_c_attn}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("gpt2_tensors", "the blocks alone", 144, "outside"),
     ("gpt2_tensors", "the head counted", 149, "tied"),

@@ -17,11 +17,7 @@ def forward(model, idx, positions=True, norm=True, blocks=None, softmax=False):
     return logits.softmax(dim=-1) if softmax else logits
 
 
-RIGHT = {
-    "logits_shape": (3, 20, 1000),
-    "first_loss": 7.03,
-    "own_forward": forward,
-}
+RIGHT = {"logits_shape": (3, 20, 1000), "first_loss": 7.03, "own_forward": forward}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("logits_shape", "width instead of vocabulary", (3, 20, 64), "64 is the width"),
     ("logits_shape", "context instead of tokens", (3, 128, 1000), "does not fill the context"),

@@ -23,11 +23,7 @@ def chatml(entry, end="<|im_end|>", strict=True, empty=""):
     return f"<|im_start|>user\n{entry['instruction']}{text}{end}"
 
 
-RIGHT = {
-    "preamble_tokens": 37400,
-    "find_leaks": find_leaks,
-    "format_chatml": chatml,
-}
+RIGHT = {"preamble_tokens": 37400, "find_leaks": find_leaks, "format_chatml": chatml}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("preamble_tokens", "one epoch", 18700, "two"),
     ("preamble_tokens", "all records", 44000, "training part"),

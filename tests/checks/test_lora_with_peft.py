@@ -24,11 +24,7 @@ def padder(left=False, mask_filler=0, label_filler=-100, more=0):
     return pad
 
 
-RIGHT = {
-    "lora_schedule": (800, 32),
-    "adapter_size": 14_680_064,
-    "pad_to_multiple": padder(),
-}
+RIGHT = {"lora_schedule": (800, 32), "adapter_size": 14_680_064, "pad_to_multiple": padder()}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("lora_schedule", "swapped", (32, 800), "order"),
     ("lora_schedule", "one epoch", (400, 32), "one epoch"),

@@ -13,11 +13,7 @@ def stop_at(losses, patience, late=0, last_only=False, at_the_end=None):
     return len(losses) - 1 if at_the_end is None else at_the_end
 
 
-RIGHT = {
-    "training_memory": 23.21,
-    "evaluations": 18,
-    "stop_at": stop_at,
-}
+RIGHT = {"training_memory": 23.21, "evaluations": 18, "stop_at": stop_at}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("training_memory", "weights alone", 5.8, "weights alone"),
     ("training_memory", "one mean", 17.4, "two means"),

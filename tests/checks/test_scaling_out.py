@@ -20,11 +20,7 @@ def largest_batch(fixed, each, memory):
     return 0 if fixed + each > memory else 2 ** int(math.log2((memory - fixed) / each))
 
 
-RIGHT = {
-    "planned_hours": HOURS,
-    "deal": deal,
-    "largest_batch": largest_batch,
-}
+RIGHT = {"planned_hours": HOURS, "deal": deal, "largest_batch": largest_batch}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("planned_hours", "forward only", HOURS / 3, "forward pass alone"),
     ("planned_hours", "one device", HOURS * 4, "there are four"),

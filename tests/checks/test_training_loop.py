@@ -27,11 +27,7 @@ def momentum(w, slopes, eta, beta, weight=1.0, with_start=False):
     return path if with_start else path[1:]
 
 
-RIGHT = {
-    "tokens_seen": 46_080,
-    "gradient_step": step,
-    "momentum": momentum,
-}
+RIGHT = {"tokens_seen": 46_080, "gradient_step": step, "momentum": momentum}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("tokens_seen", "one window", 23_040, "two windows"),
     ("tokens_seen", "one epoch", 4608, "one epoch"),
