@@ -1,7 +1,8 @@
-"""One training step of the 162M model, ours against Hugging Face's GPT-2 of the same size: `python training_step.py`.
+"""How long a training step of the 162M model takes: `python tests/benchmarks/training_step.py`.
 
-Each side runs in a process of its own, in turn, so that neither warms the machine or the memory for the other; the
-figure to read is the ratio of the medians. Hugging Face runs as it comes: its model, its loss, default AdamW.
+Ours beside Hugging Face's GPT-2 of the same size. Each side runs in a process of its own, in turn, so
+that neither warms the machine or the memory for the other; the figure to read is the ratio of the
+medians. Hugging Face runs as it comes: its model, its loss, default AdamW.
 """
 
 import argparse
@@ -124,18 +125,19 @@ def main() -> None:
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             times[side] += [float(line) for line in output.split()]
     for side, seconds in times.items():
-        print(
-            f"{side:7s} median {statistics.median(seconds):.2f} s a step ({min(seconds):.2f} to {max(seconds):.2f})"
-        )
+        median = statistics.median(seconds)
+        print(f"{side:7s} median {median:.2f} s a step ({min(seconds):.2f} to {max(seconds):.2f})")
     ours, theirs = (statistics.median(times[side]) for side in ("ours", "theirs"))
-    # a matrix weight costs 2 FLOPs a token forward and 4 backward; attention adds its two products over the context
+    # a matrix weight costs 2 FLOPs a token forward and 4 backward;
+    # attention adds its two products over the context
     matrices = LAYERS * 12 * WIDTH**2 + VOCABULARY * WIDTH
     flop = 6 * matrices * 2 * CONTEXT + 12 * LAYERS * WIDTH * CONTEXT * 2 * CONTEXT
     rate = matrix_rate(arguments.threads)
     print(f"ratio   {theirs / ours:.2f} (Hugging Face / ours)")
+    our_rate = flop / ours / 1e9
     print(
-        f"rate    {flop / ours / 1e9:.0f} GFLOP/s in our step, {rate:.0f} in a large matrix product: "
-        f"{flop / ours / 1e9 / rate:.0%} of it"
+        f"rate    {our_rate:.0f} GFLOP/s in our step, {rate:.0f} in a large matrix product: "
+        f"{our_rate / rate:.0%} of it"
     )
 
 

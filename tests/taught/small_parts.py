@@ -13,7 +13,7 @@ SMALL = GPTConfig(vocab_size=30, context_length=8, emb_dim=16, n_heads=2, n_laye
 
 
 def pieces(own_generator: bool = True, seed: int = 1):
-    """A small model with dropout, its optimizer, a shuffling loader of 8 batches, a validation loader."""
+    """A small model with dropout, a shuffling loader of 8 batches, one for validation, AdamW."""
     torch.manual_seed(seed)
     model = GPTModel(SMALL)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)

@@ -101,7 +101,7 @@ def test_gradients_do_not_leak_either():
 
 
 def test_rows_sum_to_one_seen_from_outside():
-    """Equal tokens have equal values, and a mixture with weights of sum one must give that value back."""
+    """Equal tokens have equal values; a mixture with weights of sum one gives that value back."""
     attention = make()
     x = torch.randn(3, 1, 24).expand(-1, 12, -1)
     torch.testing.assert_close(attention(x), attention.out_proj(attention.W_value(x)))
@@ -148,7 +148,7 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean():
 
 
 def test_dropout_falls_on_weights_and_not_on_the_output():
-    """With one token its only weight is kept and doubled, or dropped: two outcomes, never a mixture."""
+    """One token's only weight is kept and doubled, or dropped: two outcomes, never a mixture."""
     attention = make(dropout=0.5, H=1)
     with torch.no_grad():
         attention.out_proj.weight.copy_(torch.eye(24))

@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, moment):
 
 
 def save_on_a_small_disk(path: Path) -> None:
-    """The system refuses to write more than 20,000 bytes; the exit code 7 says that the error was the right one."""
+    """The system refuses more than 20,000 bytes; exit code 7 says that the error was the right one."""
     import resource  # not on Windows
 
     model = nn.Linear(100, 100)
@@ -210,7 +210,7 @@ def test_a_really_full_disk(tmp_path):
 
 
 def long_run(folder: Path) -> None:
-    """48 steps with dropout and shuffling, a checkpoint after every one; goes on if there are some."""
+    """48 steps with dropout and shuffling, a checkpoint after each; goes on if there are some."""
     torch.set_num_threads(1)
     model, *loaders, optimizer = pieces()
     schedule = attach_schedule(optimizer, 48, 5)
@@ -229,7 +229,7 @@ def long_run(folder: Path) -> None:
 
 @on_linux
 def test_killed_at_random_moments(tmp_path):
-    """SIGKILL again and again, until a process comes through: the last checkpoint is that of the run never killed.
+    """SIGKILL again and again: in the end the last checkpoint is that of the run never killed.
 
     LLM_COURSE_KILLS=50 makes fifty kills instead of three.
     """

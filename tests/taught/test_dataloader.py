@@ -1,4 +1,4 @@
-"""Windows, batches, splits: what the loader gives is what the formula says, on lists and on files alike."""
+"""Windows, batches, splits: the loader gives what the formula says, on lists and on files alike."""
 
 import os
 import re
@@ -192,7 +192,8 @@ from shared.dataloader import create_dataloader
 from shared.kit.system import peak_memory_gib
 
 ids = np.memmap(sys.argv[1], dtype=np.uint16, mode="r")
-loader = create_dataloader(ids, batch_size=8, context_length=256, stride=256, shuffle=sys.argv[2] == "shuffle")
+shuffle = sys.argv[2] == "shuffle"
+loader = create_dataloader(ids, batch_size=8, context_length=256, stride=256, shuffle=shuffle)
 for step, (inputs, targets) in zip(range(4), loader):
     assert inputs.shape == targets.shape == (8, 256)
 for i in range(0, len(loader.dataset), len(loader.dataset) // 30):
@@ -203,7 +204,7 @@ print(len(loader.dataset), peak_memory_gib() * 1024)
 
 @pytest.mark.parametrize("order, more_mib", [("in order", 16), ("shuffle", 64)])
 def test_100_million_tokens_cost_no_more_memory_than_one_million(tmp_path, order, more_mib):
-    """Shuffling needs one number a window, so it may cost a little more; all windows stored would be 1.6 GB."""
+    """Shuffling needs one number a window, so it costs a little; all windows would be 1.6 GB."""
     peaks = {}
     for tokens in (1_000_000, 100_000_000):
         path = tmp_path / f"{tokens}.bin"

@@ -1,4 +1,4 @@
-"""Evaluation: intervals that keep their promise, the loss of answers alone, judges asked in both orders, responses."""
+"""Answers and scores, intervals that keep their promise, judges asked in both orders."""
 
 import json
 import math
@@ -201,7 +201,7 @@ def test_responses_without_their_making_are_refused(tmp_path):
 def test_response_is_what_follows_the_prompt_up_to_the_end():
     assert extract_response("Say hi.\n hi <|endoftext|><|endoftext|>", "Say hi.\n") == "hi"
     assert extract_response("Say hi.\n", "Say hi.\n") == ""
-    # the mark may also stand in the instruction, so the prompt is cut off by its length, not by the mark
+    # the mark may also stand in the instruction, so the prompt is cut off by its length
     prompt = f"Repeat: {RESPONSE_MARK}x{RESPONSE_MARK}"
     assert extract_response(prompt + "x", prompt) == "x"
     with pytest.raises(ValueError, match="does not start with the prompt"):

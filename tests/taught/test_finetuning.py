@@ -57,6 +57,7 @@ def small_run(epochs=12, freeze=False):
     return model, losses, records, prompt, tokenizer
 
 
+@pytest.mark.slow
 def test_finetuning_learns_eight_records_by_heart(capsys):
     model, (train_losses, _, tokens_seen), records, prompt, tokenizer = small_run(epochs=90)
     assert train_losses[-1] < 0.05 < train_losses[0] and tokens_seen[-1] > tokens_seen[0]

@@ -1,4 +1,4 @@
-"""The GPT: each part equals PyTorch's own where there is one; the whole keeps the future out and can learn."""
+"""Each part of the GPT equals PyTorch's; the whole keeps the future out and can learn."""
 
 import io
 import math

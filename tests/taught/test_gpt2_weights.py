@@ -1,4 +1,4 @@
-"""Hugging Face's GPT-2 in our model: the same logits, the same text, and errors where files do not fit."""
+"""Hugging Face's GPT-2 in our model: the same logits, the same text; files that do not fit fail."""
 
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ def test_a_head_of_its_own_is_refused(reference):
 
 
 def test_every_weight_counts(reference):
-    """Whatever tensor of the file is changed, the logits change: none is forgotten, tied or overwritten."""
+    """Whatever tensor is changed, the logits change: none is forgotten, tied or overwritten."""
     theirs, path = reference
     idx = torch.randint(101, (2, 24), generator=torch.Generator().manual_seed(2))
     tensors = load_file(path)
@@ -105,7 +105,7 @@ def test_names_and_shapes_of_the_four_sizes(name):
 
 
 def test_old_files_with_masks_and_without_prefix(reference, tmp_path):
-    """The files on the hub name tensors without "transformer." and carry the causal mask as `attn.bias`."""
+    """The hub's files name tensors without "transformer." and carry the mask as `attn.bias`."""
     theirs, path = reference
     tensors = {
         name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()

@@ -151,6 +151,7 @@ def test_a_hub_out_of_reach_is_explained():
         load_base(ModelSource("nobody/nothing", memory_gib=0))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (smollm2.smollm2_folder() / smollm2.GGUF_FILE).is_file(),
     reason="SmolLM2 is not in the cache; 06_lora_with_peft fetches it where it may",

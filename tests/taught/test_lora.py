@@ -1,4 +1,4 @@
-"""LoRA: nothing changes at the start, merged equals unmerged, the adapter travels alone, and PEFT agrees."""
+"""LoRA changes nothing at the start, merged equals unmerged, adapters travel alone, PEFT agrees."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""LoRA with PEFT on the tiny GPT-J: the same functions that the model of 6 billion numbers takes."""
+"""LoRA with PEFT on the tiny GPT-J, by the functions that the model of 6 billion numbers takes."""
 
 import json
 from dataclasses import replace
@@ -69,7 +69,7 @@ def encoded(tokenizer, count=48):
 
 
 def trained(source, tokenizer, folder, stop=None):
-    """An adapter trained for one short epoch of 6 steps; stopped, saved and resumed if `stop` says so."""
+    """An adapter trained for one short epoch of 6 steps; saved and stopped after `stop` of them."""
     model = add_adapter(load_base(source)[0], SHORT)
     torch.manual_seed(5)
     for name, weight in model.named_parameters():
@@ -240,6 +240,7 @@ def test_ours_equals_pefts_on_gptj(source):
 # ---- training, checkpoints, resume
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_the_run_never_stopped(source, tokenizer, tmp_path):
     whole, _, items = trained(source, tokenizer, tmp_path / "whole")
     halved, first, _ = trained(source, tokenizer, tmp_path / "half", stop=4)

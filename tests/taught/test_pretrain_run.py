@@ -1,4 +1,4 @@
-"""Many processes learn what one learns; a run stops and goes on anywhere; what does not fit is refused."""
+"""Many processes learn what one learns; a run stops and goes on anywhere."""
 
 import json
 import os
@@ -20,14 +20,15 @@ from shared.shards import open_token_shards, write_token_shards
 
 SCRIPT = ROOT / "04_pretraining" / "pretrain.py"
 TINY = (
-    "--layers 2 --heads 2 --width 16 --context 8 --vocabulary 50 --global-batch 8 --lr 1e-2 --warmup 4 "
+    "--layers 2 --heads 2 --width 16 --context 8 --vocabulary 50 --global-batch 8 --lr 1e-2 "
+    "--warmup 4 "
     "--eval-every 4 --eval-sequences 8 --save-every 4 --keep 9 --epochs 2"
 ).split()
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    """Two shards of 37 windows for training, 9 steps of 8 and a rest, and one shard for validation."""
+    """Two shards of 37 windows to learn from, 9 steps of 8 and a rest, and one for validation."""
     folder = tmp_path_factory.mktemp("data") / "shards"
     generator = torch.Generator().manual_seed(1)
     write_token_shards(torch.randint(50, (900,), generator=generator).tolist(), folder, 300)
@@ -65,7 +66,8 @@ def losses(out: Path) -> dict[int, float]:
 
 def last_weights(out: Path) -> dict[str, torch.Tensor]:
     weights = read_checkpoint(list_checkpoints(out)[-1])["model"]
-    # a bias of keys adds the same to all scores of a query, so its gradient is rounding noise, which AdamW makes large
+    # a bias of keys adds the same to all scores of a query, so its gradient is rounding noise,
+    # which AdamW makes large
     return {name: weight for name, weight in weights.items() if not name.endswith("W_key.bias")}
 
 
@@ -86,15 +88,17 @@ def alone(shards, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [[], ["--fsdp"]], ids=["ddp", "fsdp"])
 def test_two_processes_equal_one_and_another_number_goes_on(shards, alone, tmp_path, engine):
-    """Two processes with two micro-batches each; stopped in the second epoch; then one process goes on."""
+    """Two processes with two micro-batches each, stopped in the second epoch; one goes on."""
     run_two(shards, tmp_path, "--batch-size", "2", "--stop-after", "11", *engine)
     assert len(losses(tmp_path)) == 11 and list_checkpoints(tmp_path)[-1].name == "step_00000010.pt"
     run_alone(shards, tmp_path, "--batch-size", "4")
     assert_same_run(tmp_path, alone)
 
 
+@pytest.mark.slow
 def test_one_process_hands_over_to_two(shards, alone, tmp_path):
     shutil.copy(alone / "step_00000007.pt", tmp_path)
     lines = (alone / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
