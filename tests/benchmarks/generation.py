@@ -1,8 +1,8 @@
 """How long a model of GPT-2's size writes 200 tokens: `python tests/benchmarks/generation.py`.
 
-Four ways, interleaved in one run on two threads: ours without a cache, ours with the key-value cache,
-the same with column-major weights, and Hugging Face's GPT2LMHeadModel.generate with its cache.
-Prints medians and their ratios. Takes about five minutes.
+Four ways, interleaved in one run on two threads: ours without a cache, ours with the key-value
+cache, the same with column-major weights, and Hugging Face's GPT2LMHeadModel.generate with its
+cache. Prints medians and their ratios. Takes about five minutes.
 """
 
 import argparse

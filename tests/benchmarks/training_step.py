@@ -1,8 +1,8 @@
 """How long a training step of the 162M model takes: `python tests/benchmarks/training_step.py`.
 
-Ours beside Hugging Face's GPT-2 of the same size. Each side runs in a process of its own, in turn, so
-that neither warms the machine or the memory for the other; the figure to read is the ratio of the
-medians. Hugging Face runs as it comes: its model, its loss, default AdamW.
+Ours beside Hugging Face's GPT-2 of the same size. Each side runs in a process of its own, in turn,
+so that neither warms the machine or the memory for the other; the figure to read is the ratio of
+the medians. Hugging Face runs as it comes: its model, its loss, default AdamW.
 """
 
 import argparse

@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, moment):
 
 
 def save_on_a_small_disk(path: Path) -> None:
-    """The system refuses more than 20,000 bytes; exit code 7 says that the error was the right one."""
+    """The system refuses more than 20,000 bytes; exit code 7 says that the right error came."""
     import resource  # not on Windows
 
     model = nn.Linear(100, 100)

@@ -1,5 +1,8 @@
 """The script serves a stranger: help, a plan, shards of text files."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pretrain
 import pytest
@@ -41,3 +44,22 @@ def test_shards_of_text_files(tmp_path, capsys):
     ids = np.concatenate([np.load(path) for path in sorted((tmp_path / "shards").glob("*"))])
     text = pretrain.get_tokenizer().decode(ids.tolist())
     assert text == "<|endoftext|>The sea, the sea.<|endoftext|>Größe"
+
+
+def test_the_trained_model_goes_on_with_a_text(tmp_path, capsys):
+    write_token_shards(range(60), tmp_path / "shards", 30)
+    small = "--layers 1 --heads 1 --width 4 --context 8 --global-batch 2 --batch-size 2".split()
+    folders = ["--data", str(tmp_path / "shards"), "--out", str(tmp_path / "out")]
+    pretrain.main([*small, *folders, "--start-context", "The sea"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("The sea")
+    assert (tmp_path / "out" / "step_00000000.pt").is_file()
+
+
+def test_it_starts_in_any_folder_and_says_what_is_wrong_in_a_line(tmp_path):
+    command = [sys.executable, pretrain.__file__, "--data", "nowhere", "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        done.stderr.startswith("pretrain.py: nowhere holds 0 shards")
+        and "Traceback" not in done.stderr
+    )
