@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
@@ -44,10 +46,12 @@ def peak_memory_gib() -> float:
     """The most memory that this process has held so far, in GiB."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 2**30
+    if sys.platform == "linux":  # getrusage counts the peak of the process that started this one, too
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20
     import resource  # not on Windows
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20  # bytes there, KiB here
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
 
 
 def available_memory_gib() -> float:

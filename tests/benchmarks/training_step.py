@@ -1,7 +1,8 @@
-"""One training step of the 162M model, ours against Hugging Face's GPT-2 of the same size: `python training_step.py`.
+"""How long a training step of the 162M model takes: `python tests/benchmarks/training_step.py`.
 
-Each side runs in a process of its own, in turn, so that neither warms the machine or the memory for the other; the
-figure to read is the ratio of the medians. Hugging Face runs as it comes: its model, its loss, default AdamW.
+Ours beside Hugging Face's GPT-2 of the same size. Each side runs in a process of its own, in turn,
+so that neither warms the machine or the memory for the other; the figure to read is the ratio of
+the medians. Hugging Face runs as it comes: its model, its loss, default AdamW.
 """
 
 import argparse
@@ -41,8 +42,14 @@ def hugging_face_step():
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(123)
-    config = GPT2Config(vocab_size=VOCABULARY, n_positions=CONTEXT, n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS,
-                        tie_word_embeddings=False)
+    config = GPT2Config(
+        vocab_size=VOCABULARY,
+        n_positions=CONTEXT,
+        n_embd=WIDTH,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        tie_word_embeddings=False,
+    )
     model = GPT2LMHeadModel(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-4, weight_decay=0.1)
 
@@ -73,7 +80,12 @@ def measure(side: str, steps: int, threads: int) -> None:
 def matrix_rate(threads: int, seconds: float = 3.0) -> float:
     """Best rate of a large float32 matrix product on this machine, in GFLOP/s."""
     torch.set_num_threads(threads)
-    a, b, best, end = torch.randn(2048, 2048), torch.randn(2048, 2048), 0.0, time.perf_counter() + seconds
+    a, b, best, end = (
+        torch.randn(2048, 2048),
+        torch.randn(2048, 2048),
+        0.0,
+        time.perf_counter() + seconds,
+    )
     while time.perf_counter() < end:
         start = time.perf_counter()
         a @ b
@@ -82,10 +94,16 @@ def matrix_rate(threads: int, seconds: float = 3.0) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4, help="steps to time in each turn (default 4)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--steps", type=int, default=4, help="steps to time in each turn (default 4)"
+    )
     parser.add_argument("--turns", type=int, default=3, help="turns of each side (default 3)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (default: all cores)")
+    parser.add_argument(
+        "--threads", type=int, default=torch.get_num_threads(), help="threads (default: all cores)"
+    )
     parser.add_argument("--side", choices=["ours", "theirs"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
@@ -94,20 +112,33 @@ def main() -> None:
     times = {"ours": [], "theirs": []}
     for _ in range(arguments.turns):
         for side in times:
-            command = [sys.executable, __file__, "--side", side, "--steps", str(arguments.steps),
-                       "--threads", str(arguments.threads)]
+            command = [
+                sys.executable,
+                __file__,
+                "--side",
+                side,
+                "--steps",
+                str(arguments.steps),
+                "--threads",
+                str(arguments.threads),
+            ]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             times[side] += [float(line) for line in output.split()]
     for side, seconds in times.items():
-        print(f"{side:7s} median {statistics.median(seconds):.2f} s a step ({min(seconds):.2f} to {max(seconds):.2f})")
+        median = statistics.median(seconds)
+        print(f"{side:7s} median {median:.2f} s a step ({min(seconds):.2f} to {max(seconds):.2f})")
     ours, theirs = (statistics.median(times[side]) for side in ("ours", "theirs"))
-    # a matrix weight costs 2 FLOPs a token forward and 4 backward; attention adds its two products over the context
+    # a matrix weight costs 2 FLOPs a token forward and 4 backward;
+    # attention adds its two products over the context
     matrices = LAYERS * 12 * WIDTH**2 + VOCABULARY * WIDTH
     flop = 6 * matrices * 2 * CONTEXT + 12 * LAYERS * WIDTH * CONTEXT * 2 * CONTEXT
     rate = matrix_rate(arguments.threads)
     print(f"ratio   {theirs / ours:.2f} (Hugging Face / ours)")
-    print(f"rate    {flop / ours / 1e9:.0f} GFLOP/s in our step, {rate:.0f} in a large matrix product: "
-          f"{flop / ours / 1e9 / rate:.0%} of it")
+    our_rate = flop / ours / 1e9
+    print(
+        f"rate    {our_rate:.0f} GFLOP/s in our step, {rate:.0f} in a large matrix product: "
+        f"{our_rate / rate:.0%} of it"
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from shared import checks
 from shared.checks import Exercise, check, exercises, find, progress, verdict
-from shared.kit.course import notebook_paths
+from shared.kit.repository import notebook_paths
 
 NOTEBOOKS = {path.stem.split("_", 1)[1]: path for path in notebook_paths()}
 NAME = "averaging_the_past/causal_mean_by_hand"

@@ -20,7 +20,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from shared.kit.course import ROOT, notebook_paths
+from shared.kit.repository import ROOT, notebook_paths
 
 OFFLINE = ["--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
 FIRST_NOTEBOOK = notebook_paths()[0].relative_to(ROOT)

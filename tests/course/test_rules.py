@@ -20,13 +20,6 @@ from shared.kit.running import WIDGET, code_digest
 NOTEBOOKS = notebook_paths()
 CELLS = tagged_cells()
 TAUGHT = taught_modules(CELLS)
-PLUMBING = {
-    "shared.kit.plots",
-    "shared.kit.widgets",
-    "shared.checks",
-    "shared.labs",
-    "shared.kit.course",
-}
 LAYOUT = {
     "README.md",
     "requirements.txt",
@@ -129,29 +122,6 @@ def test_no_name_is_used_before_its_birth_or_defined_again(path):
         for node in tree.body:
             name = getattr(node, "name", None)
             assert name not in imported, f"{path.name} defines {name} again"
-
-
-def test_imports_among_modules_have_no_cycle_and_taught_modules_need_no_plumbing():
-    imports = {}
-    for path in (ROOT / "shared").glob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
-        imports[f"shared.{path.stem}"] = {name for name in names if name.startswith("shared.")}
-    for module in TAUGHT:
-        used = {
-            name
-            for name in imports[f"shared.{module}"]
-            if any(name.startswith(p) for p in PLUMBING)
-        }
-        assert not used, f"shared/{module}.py is taught and imports {used}"
-
-    def visit(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, " -> ".join((*trail, module))
-        for used in imports.get(module, ()):
-            visit(used, (*trail, module))
-
-    for module in imports:
-        visit(module, ())
 
 
 # ---- how a notebook is built
@@ -360,13 +330,6 @@ def test_widgets_have_steady_names(path):
 def test_top_level_holds_what_the_layout_says():
     tops = {name.split("/")[0] for name in tracked_files()}
     assert {top for top in tops if not top.startswith(".")} == LAYOUT
-
-
-def test_modules_are_short():
-    for path in (ROOT / "shared").glob("*.py"):
-        tables = path.stem == "instruction_records"  # lists of words
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= (700 if tables else 220), f"{path.name}: {lines} lines"
 
 
 def test_public_functions_of_taught_modules_have_docstrings_and_hints():

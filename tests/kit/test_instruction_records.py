@@ -16,16 +16,43 @@ RECORDS = ir.generate_records()
 TRAIN, TEST, VALIDATION = RECORDS[:935], RECORDS[935:1045], RECORDS[1045:]
 
 IRREGULAR_PASTS = {
-    "sang", "wrote", "ate", "went", "bought", "brought", "taught", "drank", "swam", "spoke", "gave", "took", "found",
+    "sang",
+    "wrote",
+    "ate",
+    "went",
+    "bought",
+    "brought",
+    "taught",
+    "drank",
+    "swam",
+    "spoke",
+    "gave",
+    "took",
+    "found",
     "drove",
 }
 IRREGULAR_PLURALS = {
-    "children", "mice", "feet", "teeth", "men", "women", "knives", "leaves", "wolves", "potatoes", "sheep",
+    "children",
+    "mice",
+    "feet",
+    "teeth",
+    "men",
+    "women",
+    "knives",
+    "leaves",
+    "wolves",
+    "potatoes",
+    "sheep",
 }
 SINGULAR_SUBJECTS = ("Anna", "Tom", "My sister", "The teacher", "He", "She")
 METERS = {"kilometers": Decimal(1000), "meters": Decimal(1), "centimeters": Decimal("0.01")}
 KILOGRAMS = {"kilograms": Decimal(1), "grams": Decimal("0.001")}
-MINUTES = {"minutes": Decimal(1), "hours": Decimal(60), "days": Decimal(1440), "weeks": Decimal(10080)}
+MINUTES = {
+    "minutes": Decimal(1),
+    "hours": Decimal(60),
+    "days": Decimal(1440),
+    "weeks": Decimal(10080),
+}
 INCHES = {"inches": Decimal(1), "feet": Decimal(12)}
 
 
@@ -67,7 +94,16 @@ def test_each_part_of_the_split_has_its_share_of_each_family():
 
 def test_held_out_facts_were_trained_in_other_words():
     trained = {record["output"] for record in TRAIN}
-    facts = ("capital", "antonym", "synonym", "past tense", "plural", "comparative", "spelling", "category")
+    facts = (
+        "capital",
+        "antonym",
+        "synonym",
+        "past tense",
+        "plural",
+        "comparative",
+        "spelling",
+        "category",
+    )
     for record in TEST + VALIDATION:
         if ir.family_of(record) in (*facts, "part of speech", "simile", "calendar"):
             assert record["output"] in trained, record
@@ -76,7 +112,14 @@ def test_held_out_facts_were_trained_in_other_words():
 def test_held_out_sentences_and_sums_are_new():
     trained = {record["output"] for record in TRAIN}
     for record in TEST + VALIDATION:
-        if ir.family_of(record) in ("negation", "question", "passive voice", "conversion", "addition", "reversal"):
+        if ir.family_of(record) in (
+            "negation",
+            "question",
+            "passive voice",
+            "conversion",
+            "addition",
+            "reversal",
+        ):
             assert record["output"] not in trained, record
 
 
@@ -98,7 +141,9 @@ def test_records_are_short_plain_text():
 def test_one_family_only_fits_each_record():
     for record in RECORDS:
         prompt = f"{record['instruction']}\n{record['input']}"
-        assert len([family for family, pattern in ir._PATTERNS if pattern.fullmatch(prompt)]) == 1, prompt
+        assert (
+            len([family for family, pattern in ir._PATTERNS if pattern.fullmatch(prompt)]) == 1
+        ), prompt
 
 
 def test_check_record_accepts_true_answers_and_no_others():
@@ -113,11 +158,18 @@ def test_check_record_accepts_true_answers_and_no_others():
                 ir.check_record(record | {"output": output})
 
 
-@pytest.mark.parametrize("instruction", [
-    "Name the capital of Atlantis.", "Add 3 and x.", "Change 3 weeks into grams.", "Tell me a story.",
-    "Turn this sentence into a question: Nobody knows.", "Name the day that follows May.",
-    "Classify 'stone' as a fruit, a vegetable, an animal or a vehicle.",
-])
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "Name the capital of Atlantis.",
+        "Add 3 and x.",
+        "Change 3 weeks into grams.",
+        "Tell me a story.",
+        "Turn this sentence into a question: Nobody knows.",
+        "Name the day that follows May.",
+        "Classify 'stone' as a fruit, a vegetable, an animal or a vehicle.",
+    ],
+)
 def test_check_record_rejects_prompts_without_an_answer(instruction):
     with pytest.raises(ValueError):
         ir.check_record({"instruction": instruction, "input": "", "output": "42."})
@@ -134,16 +186,24 @@ def test_sums_comparisons_and_sorted_numbers():
         assert record["output"] == f"{first} + {second} = {first + second}."
     for record in of_family("comparison"):
         numbers = [int(number) for number in re.findall(r"\d+", prompt_of(record))]
-        assert record["output"] == f"{max(numbers)} is larger than {min(numbers)}." and len(set(numbers)) == 2
+        assert (
+            record["output"] == f"{max(numbers)} is larger than {min(numbers)}."
+            and len(set(numbers)) == 2
+        )
     for record in of_family("sorting"):
-        asked, given = ([int(n) for n in re.findall(r"\d+", text)] for text in (prompt_of(record), record["output"]))
+        asked, given = (
+            [int(n) for n in re.findall(r"\d+", text)]
+            for text in (prompt_of(record), record["output"])
+        )
         assert Counter(asked) == Counter(given) and len(set(given)) == 3
         assert all(low < high for low, high in zip(given, given[1:]))
 
 
 def test_conversions():
     for record in of_family("conversion"):
-        value, unit, result, target = re.fullmatch(r"(\S+) (\w+) is equal to (\S+) (\w+)\.", record["output"]).groups()
+        value, unit, result, target = re.fullmatch(
+            r"(\S+) (\w+) is equal to (\S+) (\w+)\.", record["output"]
+        ).groups()
         scale = next(scale for scale in (METERS, KILOGRAMS, MINUTES, INCHES) if unit in scale)
         assert Decimal(value) * scale[unit] == Decimal(result) * scale[target]
         assert set(re.findall(r"[\d.]*\d|\w+", prompt_of(record))) >= {value, unit, target}
@@ -158,10 +218,13 @@ def test_reversed_words():
 
 def test_days_and_months_come_in_order():
     names = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday Monday".split()
-    names += "January February March April May June July August September October November December January".split()
+    names += "January February March April May June July August".split()
+    names += "September October November December January".split()
     following = set(zip(names, names[1:]))
     for record in of_family("calendar"):
-        unit, before, after = re.fullmatch(r"The (day|month) after (\w+) is (\w+)\.", record["output"]).groups()
+        unit, before, after = re.fullmatch(
+            r"The (day|month) after (\w+) is (\w+)\.", record["output"]
+        ).groups()
         assert (before, after) in following
         assert before in prompt_of(record) and before.endswith("day") == (unit == "day")
 
@@ -193,15 +256,23 @@ def test_regular_forms_follow_the_rules_and_irregular_ones_are_listed():
 
 def test_answers_are_those_of_the_reviewed_tables():
     tables = {
-        "antonym": ir.ANTONYMS, "synonym": ir.SYNONYMS, "past tense": ir.PAST_TENSES, "plural": ir.PLURALS,
-        "comparative": ir.COMPARATIVES, "spelling": ir.SPELLINGS,
+        "antonym": ir.ANTONYMS,
+        "synonym": ir.SYNONYMS,
+        "past tense": ir.PAST_TENSES,
+        "plural": ir.PLURALS,
+        "comparative": ir.COMPARATIVES,
+        "spelling": ir.SPELLINGS,
     }
     for family, table in tables.items():
         for record in of_family(family):
             word, answer = quoted(record["output"])
-            assert table[word] == answer and word in (quoted(prompt_of(record)) or [record["input"]])
+            assert table[word] == answer and word in (
+                quoted(prompt_of(record)) or [record["input"]]
+            )
     for record in of_family("capital"):
-        country, city = re.fullmatch(r"The capital city of (\w+) is (\w+)\.", record["output"]).groups()
+        country, city = re.fullmatch(
+            r"The capital city of (\w+) is (\w+)\.", record["output"]
+        ).groups()
         assert ir.CAPITALS[country] == city and country in prompt_of(record)
 
 
@@ -225,7 +296,10 @@ def test_categories_and_similes_keep_the_word_asked_for():
         assert ir.CATEGORIES[f"{article.lower()} {thing}"].split()[1] == kind
     for record in of_family("simile"):
         adjective = record["output"].split()[1]
-        assert adjective in prompt_of(record) and record["output"] == f"As {adjective} as {ir.SIMILES[adjective]}."
+        assert (
+            adjective in prompt_of(record)
+            and record["output"] == f"As {adjective} as {ir.SIMILES[adjective]}."
+        )
 
 
 def is_singular(sentence):
@@ -245,13 +319,19 @@ def test_negations_and_questions_keep_the_words_of_the_statement():
     for family, extra in (("negation", "not"), ("question", "")):
         for record in of_family(family):
             asked = sentence_of(record).rstrip(".").lower().split()
-            given = re.sub(rf"[.?]$|\b{extra} " if extra else r"[.?]$", "", record["output"]).lower().split()
+            given = (
+                re.sub(rf"[.?]$|\b{extra} " if extra else r"[.?]$", "", record["output"])
+                .lower()
+                .split()
+            )
             added, lost = Counter(given) - Counter(asked), Counter(asked) - Counter(given)
             if "is" in asked or "are" in asked:
                 assert not added and not lost, record
             else:
                 third = is_singular(sentence_of(record))
-                assert set(added) >= {"does" if third else "do"} and sum(lost.values()) == int(third), record
+                assert set(added) >= {"does" if third else "do"} and sum(lost.values()) == int(
+                    third
+                ), record
             assert record["output"].endswith("?") == (family == "question")
             order = r"(Is|Are|Do|Does) {}\b.*" if extra == "" else r"{} (is|are|do|does) not .*"
             subject = re.match(r"(The|My) \w+|\w+", sentence_of(record))[0]
@@ -263,7 +343,9 @@ def test_passive_sentences_swap_subject_and_object():
         subject, verb, thing = re.fullmatch(r"(.+) (\w+) the (\w+)\.", sentence_of(record)).groups()
         pattern = rf"The {thing} (was|were) (\w+) by {subject}\."
         auxiliary, participle = re.fullmatch(pattern, record["output"], re.IGNORECASE).groups()
-        assert auxiliary == ("were" if thing in ("windows", "plates", "boxes", "apples", "letters") else "was")
+        assert auxiliary == (
+            "were" if thing in ("windows", "plates", "boxes", "apples", "letters") else "was"
+        )
         assert participle == {"wrote": "written", "ate": "eaten"}.get(verb, verb)
         assert not re.search(r"by (My|The|anna|tom)", record["output"])
 
@@ -272,14 +354,21 @@ def test_the_committed_file_is_what_the_module_writes(tmp_path):
     path = tmp_path / "data" / "records.json"
     ir.main(path)
     written = path.read_bytes()
-    assert written == ir.DATA_PATH.read_bytes(), "run this module again and commit the file it writes"
+    assert written == ir.DATA_PATH.read_bytes(), (
+        "run this module again and commit the file it writes"
+    )
     assert written.endswith(b"]\n") and b"\r" not in written
     assert json.loads(written) == RECORDS
 
 
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_the_order_does_not_depend_on_the_hash_seed(seed):
-    program = "from shared.kit import instruction_records as ir; import json; print(json.dumps(ir.generate_records()))"
+    program = (
+        "import json; from shared.kit import instruction_records as ir; "
+        "print(json.dumps(ir.generate_records()))"
+    )
     environment = os.environ | {"PYTHONHASHSEED": seed}
-    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
     assert json.loads(run.stdout) == RECORDS

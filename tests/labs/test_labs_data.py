@@ -12,7 +12,14 @@ from shared.dataloader import create_dataloader
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.kit.widgets import Lab, choice, png_bytes, slider, switch, textbox
-from shared.labs.data import gpt2_bpe, in_units, merge_stepper, merge_trace, readable, vocabulary_lab
+from shared.labs.data import (
+    gpt2_bpe,
+    in_units,
+    merge_stepper,
+    merge_trace,
+    readable,
+    vocabulary_lab,
+)
 from shared.labs.data_tensors import (
     ORDERS,
     position_lab,

@@ -13,8 +13,14 @@ from shared.attention import MultiHeadAttention
 from shared.generation import KVCache
 
 
-def make(D: int = 24, H: int = 4, context_length: int = 12, dropout: float = 0.0, seed: int = 0,
-         qkv_bias: bool = False) -> MultiHeadAttention:
+def make(
+    D: int = 24,
+    H: int = 4,
+    context_length: int = 12,
+    dropout: float = 0.0,
+    seed: int = 0,
+    qkv_bias: bool = False,
+) -> MultiHeadAttention:
     torch.manual_seed(seed)
     return MultiHeadAttention(D, D, context_length, dropout, H, qkv_bias)
 
@@ -25,16 +31,26 @@ def by_hand(attention: MultiHeadAttention, x: torch.Tensor) -> tuple[torch.Tenso
     outputs, all_weights = [], []
     for h in range(attention.num_heads):
         cut = slice(h * K, h * K + K)
-        q, k, v = (layer(x)[..., cut] for layer in (attention.W_query, attention.W_key, attention.W_value))
+        q, k, v = (
+            layer(x)[..., cut] for layer in (attention.W_query, attention.W_key, attention.W_value)
+        )
         scores = q @ k.transpose(1, 2) / K**0.5
-        weights = scores.masked_fill(torch.ones(T, T, dtype=torch.bool).triu(1), -torch.inf).softmax(dim=-1)
+        weights = scores.masked_fill(
+            torch.ones(T, T, dtype=torch.bool).triu(1), -torch.inf
+        ).softmax(dim=-1)
         outputs.append(weights @ v)
         all_weights.append(weights)
     return attention.out_proj(torch.cat(outputs, dim=-1)), torch.stack(all_weights, dim=1)
 
 
 @settings(max_examples=40, deadline=None)
-@given(B=st.integers(1, 4), T=st.integers(1, 12), H=st.integers(1, 6), K=st.integers(1, 8), bias=st.booleans())
+@given(
+    B=st.integers(1, 4),
+    T=st.integers(1, 12),
+    H=st.integers(1, 6),
+    K=st.integers(1, 8),
+    bias=st.booleans(),
+)
 def test_equals_the_formula_for_any_shape(B, T, H, K, bias):
     attention = make(H * K, H, qkv_bias=bias)
     x = torch.randn(B, T, H * K)
@@ -59,7 +75,10 @@ def test_equals_pytorch_with_copied_weights():
 
 def test_equals_scaled_dot_product_attention_head_by_head():
     attention, x = make(24, 4), torch.randn(2, 7, 24)
-    q, k, v = (layer(x).chunk(4, dim=-1) for layer in (attention.W_query, attention.W_key, attention.W_value))
+    q, k, v = (
+        layer(x).chunk(4, dim=-1)
+        for layer in (attention.W_query, attention.W_key, attention.W_value)
+    )
     heads = [F.scaled_dot_product_attention(q[h], k[h], v[h], is_causal=True) for h in range(4)]
     torch.testing.assert_close(attention(x), attention.out_proj(torch.cat(heads, dim=-1)))
 
@@ -82,7 +101,7 @@ def test_gradients_do_not_leak_either():
 
 
 def test_rows_sum_to_one_seen_from_outside():
-    """Equal tokens have equal values, and a mixture with weights of sum one must give that value back."""
+    """Equal tokens have equal values; a mixture with weights of sum one gives that value back."""
     attention = make()
     x = torch.randn(3, 1, 24).expand(-1, 12, -1)
     torch.testing.assert_close(attention(x), attention.out_proj(attention.W_value(x)))
@@ -129,7 +148,7 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean():
 
 
 def test_dropout_falls_on_weights_and_not_on_the_output():
-    """With one token its only weight is kept and doubled, or dropped: two outcomes, never a mixture."""
+    """One token's only weight is kept and doubled, or dropped: two outcomes, never a mixture."""
     attention = make(dropout=0.5, H=1)
     with torch.no_grad():
         attention.out_proj.weight.copy_(torch.eye(24))
@@ -150,13 +169,18 @@ def test_width_must_be_a_multiple_of_the_heads(num_heads):
 
 
 def test_too_long_a_text_is_refused_in_words():
-    with pytest.raises(ValueError, match="13 tokens do not fit into context_length=12: shorten the input"):
+    with pytest.raises(
+        ValueError, match="13 tokens do not fit into context_length=12: shorten the input"
+    ):
         make()(torch.randn(1, 13, 24))
 
 
 @pytest.mark.parametrize("num_heads", [1, 2, 12])
 def test_parameters_do_not_depend_on_heads_or_context(num_heads):
-    count = {sum(p.numel() for p in MultiHeadAttention(48, 48, c, 0.0, num_heads).parameters()) for c in (8, 1024)}
+    count = {
+        sum(p.numel() for p in MultiHeadAttention(48, 48, c, 0.0, num_heads).parameters())
+        for c in (8, 1024)
+    }
     assert count == {4 * 48**2 + 48}
 
 
@@ -167,7 +191,16 @@ def test_width_may_change():
 
 def test_names_of_the_weights():
     """Checkpoints, GPT-2's weights and LoRA find the layers by these names."""
-    names = [f"{layer}.{part}" for layer in ("W_query", "W_key", "W_value", "out_proj") for part in ("weight", "bias")]
+    names = [
+        f"{layer}.{part}"
+        for layer in ("W_query", "W_key", "W_value", "out_proj")
+        for part in ("weight", "bias")
+    ]
     assert list(make(qkv_bias=True).state_dict()) == names
-    assert list(make().state_dict()) == ["W_query.weight", "W_key.weight", "W_value.weight", "out_proj.weight",
-                                         "out_proj.bias"]
+    assert list(make().state_dict()) == [
+        "W_query.weight",
+        "W_key.weight",
+        "W_value.weight",
+        "out_proj.weight",
+        "out_proj.bias",
+    ]

@@ -1,4 +1,4 @@
-"""A run that was stopped and resumed equals the run never stopped, bit for bit, wherever it was stopped."""
+"""A run resumed from its files equals the run never stopped, whenever it was killed."""
 
 import contextlib
 import copy
@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from small_parts import SMALL, pieces, same_weights, train
 from torch import nn
 
 from shared.checkpoints import (
@@ -30,122 +29,26 @@ from shared.checkpoints import (
     resume,
     save_checkpoint,
 )
-from shared.dataloader import create_dataloader
-from shared.gpt import GPTConfig, GPTModel
-from shared.schedules import attach_clipping, attach_schedule, learning_rate_at
-from shared.training import calc_loss_batch, train_model
+from shared.gpt import GPTModel
+from shared.schedules import attach_clipping, attach_schedule
 from shared.training_state import TrainingState
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork, which PyTorch bears on Linux")
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="starts processes by fork, which PyTorch bears on Linux"
+)
 FORK = multiprocessing.get_context("fork" if sys.platform == "linux" else None).Process
-SMALL = GPTConfig(vocab_size=30, context_length=8, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.2)
-
-
-def pieces(own_generator: bool = True, seed: int = 1):
-    """A small model with dropout, its optimizer, a shuffling loader of 8 batches, a validation loader."""
-    torch.manual_seed(seed)
-    model = GPTModel(SMALL)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    token_ids = torch.randint(30, (200,), generator=torch.Generator().manual_seed(3)).tolist()
-    generator = torch.Generator().manual_seed(seed) if own_generator else None
-    train_loader = create_dataloader(token_ids, 3, 8, 8, generator=generator)
-    val_loader = create_dataloader(token_ids[:60], 3, 8, 8, shuffle=False)
-    return model, train_loader, val_loader, optimizer
-
-
-def train(model, train_loader, val_loader, optimizer, num_epochs: int = 3, eval_freq: int = 2, **options):
-    return train_model(model, train_loader, val_loader, optimizer, "cpu", num_epochs, eval_freq, 2, None, None,
-                       progress=False, **options)
-
-
-def same_weights(one: nn.Module, other: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-@pytest.mark.parametrize("own_generator", [True, False], ids=["loader generator", "global generator"])
-@pytest.mark.parametrize("accumulation_steps", [1, 3])
-def test_resumed_anywhere_equals_never_stopped(own_generator, accumulation_steps):
-    snapshots = []
-
-    def snapshot(state: TrainingState) -> None:
-        snapshots.append(copy.deepcopy((model.state_dict(), optimizer.state_dict(), state)))
-
-    model, *loaders, optimizer = pieces(own_generator)
-    results = train(model, *loaders, optimizer, accumulation_steps=accumulation_steps, after_step=snapshot)
-    assert len(snapshots) == 3 * math.ceil(len(loaders[0]) / accumulation_steps)
-    for weights, moments, state in snapshots[::-5]:  # the last of all, of an epoch, and within epochs
-        resumed, *new_loaders, new_optimizer = pieces(own_generator, seed=99)
-        resumed.load_state_dict(weights)
-        new_optimizer.load_state_dict(moments)
-        torch.rand(5)  # whatever happens between loading and going on
-        assert train(resumed, *new_loaders, new_optimizer, accumulation_steps=accumulation_steps,
-                     state=state) == results
-        assert same_weights(resumed, model)
-
-
-def test_two_calls_equal_one():
-    model, *loaders, optimizer = pieces()
-    results = train(model, *loaders, optimizer)
-    again, *loaders, optimizer = pieces()
-    state = TrainingState()
-    train(again, *loaders, optimizer, num_epochs=1, state=state)
-    torch.rand(5)
-    assert train(again, *loaders, optimizer, state=state) == results
-    assert same_weights(again, model)
-
-
-def test_stopped_by_the_button_and_continued():
-    def stop(state: TrainingState) -> None:
-        if state.global_step == 9:
-            raise KeyboardInterrupt
-
-    model, *loaders, optimizer = pieces()
-    results = train(model, *loaders, optimizer)
-    again, *loaders, optimizer = pieces()
-    state = TrainingState()
-    part = train(again, *loaders, optimizer, state=state, after_step=stop)
-    assert part[0] == results[0][:5] and state.global_step == 9
-    assert train(again, *loaders, optimizer, state=state) == results
-    assert same_weights(again, model)
-
-
-def test_a_loss_that_is_not_finite_stops_before_the_weights():
-    model, *loaders, optimizer = pieces()
-
-    def poison(state: TrainingState) -> None:
-        if state.global_step == 3:
-            kept.append(copy.deepcopy(model))
-            model.register_forward_hook(lambda module, inputs, logits: logits * math.nan)
-
-    kept = []
-    with pytest.raises(FloatingPointError, match="loss is nan at step 4"):
-        train(model, *loaders, optimizer, eval_freq=100, after_step=poison)
-    assert same_weights(model, kept[0])
-
-
-@pytest.mark.parametrize("options, message", [
-    ({"accumulation_steps": 0}, "accumulation_steps=0"),
-    ({"state": TrainingState(batch=50)}, "needs at least 50"),
-])
-def test_what_does_not_fit_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        train(*pieces(), **options)
-
-
-def test_an_empty_loader_is_refused():
-    model, loader, val_loader, optimizer = pieces()
-    empty = create_dataloader(torch.arange(10), 3, 8, 8)
-    with pytest.raises(ValueError, match="0 batches"):
-        train(model, empty, val_loader, optimizer)
-
-
-# ---- files
 
 
 def saved_run(folder: Path, **options):
     """Eight steps, a checkpoint after every third."""
     model, *loaders, optimizer = pieces(**options)
-    train(model, *loaders, optimizer, num_epochs=1, after_step=checkpoint_saver(folder, model, optimizer, every=3))
+    train(
+        model,
+        *loaders,
+        optimizer,
+        num_epochs=1,
+        after_step=checkpoint_saver(folder, model, optimizer, every=3),
+    )
     return model, *loaders, optimizer
 
 
@@ -153,12 +56,20 @@ def test_a_checkpoint_holds_all_that_going_on_needs(tmp_path):
     def with_schedule(seed: int = 1):
         model, *loaders, optimizer = pieces(seed=seed)
         attach_clipping(optimizer, model, 0.5)
-        return model, *loaders, optimizer, attach_schedule(optimizer, total_steps=24, warmup_steps=4)
+        return (
+            model,
+            *loaders,
+            optimizer,
+            attach_schedule(optimizer, total_steps=24, warmup_steps=4),
+        )
 
     model, *loaders, optimizer, schedule = with_schedule()
     saver = checkpoint_saver(tmp_path, model, optimizer, schedule, every=4, keep=2)
     results = train(model, *loaders, optimizer, after_step=saver)
-    assert [path.name for path in list_checkpoints(tmp_path)] == ["step_00000019.pt", "step_00000023.pt"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == [
+        "step_00000019.pt",
+        "step_00000023.pt",
+    ]
     list_checkpoints(tmp_path)[-1].unlink()
     expected = random.random(), np.random.rand()
     resumed, *loaders, optimizer, schedule = with_schedule(seed=99)
@@ -187,15 +98,24 @@ class Code:
         return print, ("this code has run",)
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole checkpoint"),
-    (lambda path: path.write_bytes(b""), "not a whole checkpoint"),
-    (lambda path: path.write_text("not a checkpoint", encoding="utf-8"), "not a whole checkpoint"),
-    (break_bit, "check sum|not a whole checkpoint"),
-    (lambda path: torch.save({"weights": 1}, path), "no checkpoint of this course"),
-    (lambda path: torch.save({"weights": Code()}, path), "would run its code"),
-], ids=["cut", "empty", "text", "one bit", "foreign", "code"])
-def test_what_is_no_whole_checkpoint_is_refused_and_changes_nothing(tmp_path, capsys, spoil, message):
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole checkpoint"),
+        (lambda path: path.write_bytes(b""), "not a whole checkpoint"),
+        (
+            lambda path: path.write_text("not a checkpoint", encoding="utf-8"),
+            "not a whole checkpoint",
+        ),
+        (break_bit, "check sum|not a whole checkpoint"),
+        (lambda path: torch.save({"weights": 1}, path), "no checkpoint of this course"),
+        (lambda path: torch.save({"weights": Code()}, path), "would run its code"),
+    ],
+    ids=["cut", "empty", "text", "one bit", "foreign", "code"],
+)
+def test_what_is_no_whole_checkpoint_is_refused_and_changes_nothing(
+    tmp_path, capsys, spoil, message
+):
     saved_run(tmp_path)
     path = list_checkpoints(tmp_path)[-1]
     spoil(path)
@@ -208,19 +128,25 @@ def test_what_is_no_whole_checkpoint_is_refused_and_changes_nothing(tmp_path, ca
     assert "this code has run" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("field, value", [("n_heads", 4), ("emb_dim", 32), ("n_layers", 2), ("qkv_bias", True)])
+@pytest.mark.parametrize(
+    "field, value", [("n_heads", 4), ("emb_dim", 32), ("n_layers", 2), ("qkv_bias", True)]
+)
 def test_another_configuration_is_refused_with_both_values(tmp_path, field, value):
     saved_run(tmp_path)
     model = GPTModel(replace(SMALL, **{field: value}))
     before = copy.deepcopy(model)
-    with pytest.raises(ValueError, match=f"has {field}={getattr(SMALL, field)}, this model has {field}={value}"):
+    with pytest.raises(
+        ValueError, match=f"has {field}={getattr(SMALL, field)}, this model has {field}={value}"
+    ):
         load_checkpoint(list_checkpoints(tmp_path)[-1], model)
     assert same_weights(model, before)
 
 
 def test_a_model_without_configuration_is_compared_by_shapes(tmp_path):
     model = nn.Linear(3, 2)
-    save_checkpoint(tmp_path / "a.pt", model, torch.optim.AdamW(model.parameters()), TrainingState())
+    save_checkpoint(
+        tmp_path / "a.pt", model, torch.optim.AdamW(model.parameters()), TrainingState()
+    )
     for other in (nn.Linear(3, 3), nn.Linear(3, 2, bias=False), nn.Sequential(model)):
         with pytest.raises(ValueError, match="has the shape"):
             load_checkpoint(tmp_path / "a.pt", other)
@@ -230,7 +156,9 @@ def test_a_schedule_that_is_missing_is_noticed(tmp_path):
     saved_run(tmp_path)
     model, *_, optimizer = pieces()
     with pytest.raises(ValueError, match="without a schedule"):
-        load_checkpoint(list_checkpoints(tmp_path)[-1], model, optimizer, attach_schedule(optimizer, 10, 2))
+        load_checkpoint(
+            list_checkpoints(tmp_path)[-1], model, optimizer, attach_schedule(optimizer, 10, 2)
+        )
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
@@ -262,7 +190,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, moment):
 
 
 def save_on_a_small_disk(path: Path) -> None:
-    """The system refuses to write more than 20,000 bytes; the exit code 7 says that the error was the right one."""
+    """The system refuses more than 20,000 bytes; exit code 7 says that the right error came."""
     import resource  # not on Windows
 
     model = nn.Linear(100, 100)
@@ -282,18 +210,26 @@ def test_a_really_full_disk(tmp_path):
 
 
 def long_run(folder: Path) -> None:
-    """48 steps with dropout and shuffling, a checkpoint after every one; goes on if there are some."""
+    """48 steps with dropout and shuffling, a checkpoint after each; goes on if there are some."""
     torch.set_num_threads(1)
     model, *loaders, optimizer = pieces()
     schedule = attach_schedule(optimizer, 48, 5)
     with contextlib.redirect_stdout(io.StringIO()):
         saver = checkpoint_saver(folder, model, optimizer, schedule, every=1, keep=2)
-        train(model, *loaders, optimizer, 6, 5, state=resume(folder, model, optimizer, schedule), after_step=saver)
+        train(
+            model,
+            *loaders,
+            optimizer,
+            6,
+            5,
+            state=resume(folder, model, optimizer, schedule),
+            after_step=saver,
+        )
 
 
 @on_linux
 def test_killed_at_random_moments(tmp_path):
-    """SIGKILL again and again, until a process comes through: the last checkpoint is that of the run never killed.
+    """SIGKILL again and again: in the end the last checkpoint is that of the run never killed.
 
     LLM_COURSE_KILLS=50 makes fifty kills instead of three.
     """
@@ -329,65 +265,3 @@ def test_killed_at_random_moments(tmp_path):
         assert all(torch.equal(end["model"][name], peace["model"][name]) for name in peace["model"])
         shutil.rmtree(folder)
     print(f"{kills} kills, {in_writing} of them while a checkpoint was being written")
-
-
-# ---- schedules, clipping, accumulation
-
-
-@given(st.integers(2, 300), st.data())
-@settings(max_examples=50, deadline=None)
-def test_the_rate_rises_to_the_peak_and_falls_to_the_minimum(total_steps, data):
-    warmup = data.draw(st.integers(0, total_steps - 2))
-    rates = [learning_rate_at(step, total_steps, warmup, 2.0, 0.5) for step in range(total_steps)]
-    assert rates.index(max(rates)) == warmup and max(rates) == 2.0 and math.isclose(rates[-1], 0.5)
-    assert rates[: warmup + 1] == sorted(rates[: warmup + 1]) and rates[0] > 0
-    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
-    assert learning_rate_at(total_steps + 5, total_steps, warmup, 2.0, 0.5) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("numbers", [(10, 10, 1.0, 0.0), (10, -1, 1.0, 0.0), (10, 2, 1.0, 2.0), (10, 2, 1.0, -0.1)])
-def test_a_schedule_that_does_not_fit_is_refused(numbers):
-    total_steps, warmup_steps, peak, minimum = numbers
-    with pytest.raises(ValueError, match=f"warmup_steps={warmup_steps}.*peak={peak}"):
-        learning_rate_at(0, total_steps, warmup_steps, peak, minimum)
-
-
-@pytest.mark.parametrize("first_step", [0, 6])
-def test_the_optimizer_uses_the_rate_of_each_step(first_step):
-    model, *loaders, optimizer = pieces()
-    attach_schedule(optimizer, 24, 4, 1e-3, first_step)
-    used = []
-    optimizer.register_step_pre_hook(lambda *_: used.append(optimizer.param_groups[0]["lr"]))
-    train(model, *loaders, optimizer)
-    right = [learning_rate_at(step, 24, 4, 1e-2, 1e-3) for step in range(first_step, first_step + 24)]
-    assert used == pytest.approx(right)
-
-
-def test_clipping_keeps_the_direction_and_bounds_the_length():
-    model, loader, _, optimizer = pieces()
-    lengths = []
-    attach_clipping(optimizer, model, 1e-3, lengths.append)
-    calc_loss_batch(*next(iter(loader)), model, "cpu").backward()
-    before = torch.cat([weight.grad.flatten().clone() for weight in model.parameters()])
-    optimizer.step()
-    after = torch.cat([weight.grad.flatten() for weight in model.parameters()])
-    assert lengths[0] == pytest.approx(before.norm()) and after.norm() == pytest.approx(1e-3, rel=1e-2)
-    assert torch.allclose(after / after.norm(), before / before.norm(), atol=1e-4)
-    with pytest.raises(ValueError, match="max_norm=0"):
-        attach_clipping(optimizer, model, 0)
-
-
-def test_micro_batches_equal_the_full_batch_with_masked_targets_too():
-    """Targets of -100 in one half only: each micro-batch counts by its share of the targets."""
-    torch.manual_seed(1)
-    inputs, targets = torch.randint(30, (4, 8)), torch.randint(30, (4, 8))
-    targets[:2, 1:] = -100
-    models = [GPTModel(replace(SMALL, drop_rate=0.0)) for _ in range(2)]
-    models[1].load_state_dict(models[0].state_dict())
-    for model, batches in zip(models, ([(inputs, targets)], list(zip(inputs.split(2), targets.split(2))))):
-        state = TrainingState()
-        train(model, batches, batches, torch.optim.SGD(model.parameters(), lr=1.0), 1, 9, accumulation_steps=2,
-              state=state)
-        assert state.global_step == 0 and state.tokens_seen == 32
-    for one, other in zip(models[0].parameters(), models[1].parameters()):
-        assert torch.allclose(one, other, atol=1e-6)

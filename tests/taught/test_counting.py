@@ -18,9 +18,16 @@ def on_meta(cfg: GPTConfig) -> GPTModel:
         return GPTModel(cfg)
 
 
-@pytest.mark.parametrize("cfg", [
-    GPT_CONFIG_124M, GPT2, replace(GPT2, emb_dim=1600, n_layers=48, n_heads=25),
-    GPTConfig(11, 5, emb_dim=6, n_heads=2, n_layers=1), GPTConfig(11, 5, 6, 3, 4, qkv_bias=True)])
+@pytest.mark.parametrize(
+    "cfg",
+    [
+        GPT_CONFIG_124M,
+        GPT2,
+        replace(GPT2, emb_dim=1600, n_layers=48, n_heads=25),
+        GPTConfig(11, 5, emb_dim=6, n_heads=2, n_layers=1),
+        GPTConfig(11, 5, 6, 3, 4, qkv_bias=True),
+    ],
+)
 def test_count_agrees_with_the_model(cfg):
     counted = count_parameters(cfg)
     assert sum(counted.values()) == sum(p.numel() for p in on_meta(cfg).parameters())
@@ -28,11 +35,16 @@ def test_count_agrees_with_the_model(cfg):
 
 def test_the_published_sizes_of_gpt2():
     sizes = ((768, 12, 12), (1024, 24, 16), (1280, 36, 20), (1600, 48, 25))
-    found = [sum(count_parameters(replace(GPT2, emb_dim=D, n_layers=L, n_heads=H)).values()) for D, L, H in sizes]
+    found = [
+        sum(count_parameters(replace(GPT2, emb_dim=D, n_layers=L, n_heads=H)).values())
+        for D, L, H in sizes
+    ]
     assert found == [124_439_808, 354_823_168, 774_030_080, 1_557_611_200]
 
 
-@pytest.mark.parametrize("cfg", [GPT_CONFIG_124M, GPTConfig(100, 64, emb_dim=32, n_heads=4, n_layers=3)])
+@pytest.mark.parametrize(
+    "cfg", [GPT_CONFIG_124M, GPTConfig(100, 64, emb_dim=32, n_heads=4, n_layers=3)]
+)
 def test_operations_agree_with_pytorchs_counter(cfg):
     model, ids = on_meta(cfg), torch.empty(2, 64, dtype=torch.long, device="meta")
     with FlopCounterMode(display=False) as counter:
@@ -56,7 +68,9 @@ def test_activations_agree_with_what_autograd_saves(drop_rate, B, T):
     idx = torch.randint(500, (B, T))
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         F.cross_entropy(model(idx).flatten(0, 1), idx.flatten())
-    measured = sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights)
+    measured = sum(
+        t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights
+    )
     assert abs(activation_bytes(model.cfg, B, T) / measured - 1) < 0.03
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: intervals that keep their promise, the loss of answers alone, judges asked in both orders, responses."""
+"""Answers and scores, intervals that keep their promise, judges asked in both orders."""
 
 import json
 import math
@@ -8,19 +8,24 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from small_parts import PLAIN, WITH_INPUT, Tokens
 
 from shared.evaluation import (
     answer_loss,
     compare_pairwise,
     exact_judge,
+    exact_match,
+    extract_response,
+    generate_responses,
     load_responses,
     model_judge,
     save_responses,
+    score_by_family,
     wilson_interval,
 )
+from shared.finetuning import create_small_gpt
 from shared.gpt import GPTConfig, GPTModel
-
-RECORD = {"instruction": "Add 2 and 3.", "input": "", "output": "5"}
+from shared.instructions import RESPONSE_MARK
 
 
 @given(answers=st.integers(1, 500), share=st.floats(0, 1), confidence=st.floats(0.5, 0.99))
@@ -32,7 +37,9 @@ def test_the_interval_solves_wilsons_equation(answers, share, confidence):
     assert 0 <= low <= right / answers + 1e-12 and right / answers - 1e-12 <= high <= 1
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     for bound in (low, high):
-        assert abs(right / answers - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / answers), abs=1e-6)
+        assert abs(right / answers - bound) == pytest.approx(
+            z * math.sqrt(bound * (1 - bound) / answers), abs=1e-6
+        )
 
 
 @given(answers=st.integers(1, 300), right=st.integers(0, 300))
@@ -54,19 +61,29 @@ def test_the_interval_holds_the_truth_as_often_as_it_promises():
     generator = torch.Generator().manual_seed(0)
     for p in (0.05, 0.3, 0.9):
         seen = (torch.rand(4000, 40, generator=generator) < p).sum(dim=1).tolist()
-        held = sum(low <= p <= high for low, high in (wilson_interval(right, 40) for right in seen)) / 4000
+        held = (
+            sum(low <= p <= high for low, high in (wilson_interval(right, 40) for right in seen))
+            / 4000
+        )
         assert 0.92 < held < 0.99
 
 
-@pytest.mark.parametrize("right, answers, confidence", [(-1, 5, .95), (6, 5, .95), (0, 0, .95), (1, 2, 1.0), (1, 2, 0)])
+@pytest.mark.parametrize(
+    "right, answers, confidence",
+    [(-1, 5, 0.95), (6, 5, 0.95), (0, 0, 0.95), (1, 2, 1.0), (1, 2, 0)],
+)
 def test_an_impossible_score_is_refused(right, answers, confidence):
-    with pytest.raises(ValueError, match=f"right={right}.*answers={answers}.*confidence={confidence}"):
+    with pytest.raises(
+        ValueError, match=f"right={right}.*answers={answers}.*confidence={confidence}"
+    ):
         wilson_interval(right, answers, confidence)
 
 
 def tiny_model():
     torch.manual_seed(0)
-    return GPTModel(GPTConfig(vocab_size=20, context_length=8, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.5))
+    return GPTModel(
+        GPTConfig(vocab_size=20, context_length=8, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.5)
+    )
 
 
 def batch(rows, seed):
@@ -91,7 +108,9 @@ def test_masked_tokens_do_not_count_in_the_answer_loss():
     other = targets.clone()
     other[:, 3:] = -100
     other[:, 5] = targets[:, 5]
-    assert answer_loss(model, [(inputs, targets)]) != pytest.approx(answer_loss(model, [(inputs, other)]), abs=1e-3)
+    assert answer_loss(model, [(inputs, targets)]) != pytest.approx(
+        answer_loss(model, [(inputs, other)]), abs=1e-3
+    )
     with pytest.raises(ValueError, match="no target counts"):
         answer_loss(model, [(inputs, torch.full_like(targets, -100))])
     with pytest.raises(ValueError, match="no target counts"):
@@ -99,34 +118,48 @@ def test_masked_tokens_do_not_count_in_the_answer_loss():
 
 
 def test_the_exact_judge():
-    assert exact_judge(RECORD, "5", "6") == "first"
-    assert exact_judge(RECORD, "6", " 5\n") == "second"
-    assert exact_judge(RECORD, "5", "5") == exact_judge(RECORD, "4", "6") == "tie"
+    assert exact_judge(PLAIN, "5", "6") == "first"
+    assert exact_judge(PLAIN, "6", " 5\n") == "second"
+    assert exact_judge(PLAIN, "5", "5") == exact_judge(PLAIN, "4", "6") == "tie"
 
 
 def test_pairs_are_counted_for_the_right_model():
-    records = [RECORD] * 4
+    records = [PLAIN] * 4
     assert compare_pairwise(exact_judge, records, ["5", "5", "1", "2"], ["5", "1", "5", "2"]) == {
-        "a": 1, "b": 1, "tie": 2, "unsure": 0}
+        "a": 1,
+        "b": 1,
+        "tie": 2,
+        "unsure": 0,
+    }
 
 
-@pytest.mark.parametrize("verdict, name", [("first", "unsure"), ("second", "unsure"), ("tie", "tie")])
+@pytest.mark.parametrize(
+    "verdict, name", [("first", "unsure"), ("second", "unsure"), ("tie", "tie")]
+)
 def test_a_judge_that_looks_at_places_only_decides_nothing(verdict, name):
-    counts = compare_pairwise(lambda *_: verdict, [RECORD] * 3, ["5"] * 3, ["6"] * 3)
+    counts = compare_pairwise(lambda *_: verdict, [PLAIN] * 3, ["5"] * 3, ["6"] * 3)
     assert counts[name] == 3 and sum(counts.values()) == 3
 
 
 def test_bad_judgements_and_lengths_are_refused():
     with pytest.raises(ValueError, match="the judge said.*better"):
-        compare_pairwise(lambda *_: "better", [RECORD], ["5"], ["6"])
+        compare_pairwise(lambda *_: "better", [PLAIN], ["5"], ["6"])
     with pytest.raises(ValueError):
-        compare_pairwise(exact_judge, [RECORD], ["5", "5"], ["6"])
+        compare_pairwise(exact_judge, [PLAIN], ["5", "5"], ["6"])
 
 
-@pytest.mark.parametrize("reply, verdict", [
-    ("first", "first"), ("  Second.\n", "second"), ("It is a TIE", "tie"), ("The first, not the second", "first"),
-    ("", "tie"), ("firsthand", "tie"), ("no idea", "tie"),
-])
+@pytest.mark.parametrize(
+    "reply, verdict",
+    [
+        ("first", "first"),
+        ("  Second.\n", "second"),
+        ("It is a TIE", "tie"),
+        ("The first, not the second", "first"),
+        ("", "tie"),
+        ("firsthand", "tie"),
+        ("no idea", "tie"),
+    ],
+)
 def test_the_reply_of_a_model_is_read(reply, verdict):
     asked = []
 
@@ -134,25 +167,98 @@ def test_the_reply_of_a_model_is_read(reply, verdict):
         asked.append(text)
         return reply
 
-    assert model_judge(ask)(RECORD, "five {or} so", "6") == verdict
-    assert "Add 2 and 3." in asked[0] and "five {or} so" in asked[0] and asked[0].endswith("Verdict:")
+    assert model_judge(ask)(PLAIN, "five {or} so", "6") == verdict
+    assert (
+        "Add 2 and 3." in asked[0] and "five {or} so" in asked[0] and asked[0].endswith("Verdict:")
+    )
 
 
 def test_responses_travel_with_what_made_them(tmp_path):
-    path, records = tmp_path / "r.json", [RECORD, {**RECORD, "output": "Äpfel"}]
+    path, records = tmp_path / "r.json", [PLAIN, {**PLAIN, "output": "Äpfel"}]
     save_responses(path, records, ["5", "Apfel ß"], {"model": "m", "seed": 1})
     found_records, found_responses, made_by = load_responses(path)
     assert found_records == records and found_responses == ["5", "Apfel ß"]
-    assert made_by["model"] == "m" and made_by["seed"] == 1 and made_by["torch"] == torch.__version__
+    assert (
+        made_by["model"] == "m" and made_by["seed"] == 1 and made_by["torch"] == torch.__version__
+    )
     assert "Äpfel" in path.read_text(encoding="utf-8")
 
 
 def test_responses_without_their_making_are_refused(tmp_path):
     with pytest.raises(ValueError, match="made_by is empty"):
-        save_responses(tmp_path / "r.json", [RECORD], ["5"], {})
+        save_responses(tmp_path / "r.json", [PLAIN], ["5"], {})
     with pytest.raises(ValueError):
-        save_responses(tmp_path / "r.json", [RECORD], ["5", "6"], {"model": "m"})
-    for content in ([RECORD], {"records": []}):
+        save_responses(tmp_path / "r.json", [PLAIN], ["5", "6"], {"model": "m"})
+    for content in ([PLAIN], {"records": []}):
         (tmp_path / "other.json").write_text(json.dumps(content), encoding="utf-8")
         with pytest.raises(ValueError, match="not written by save_responses"):
             load_responses(tmp_path / "other.json")
+
+
+# ---- answers
+
+
+def test_response_is_what_follows_the_prompt_up_to_the_end():
+    assert extract_response("Say hi.\n hi <|endoftext|><|endoftext|>", "Say hi.\n") == "hi"
+    assert extract_response("Say hi.\n", "Say hi.\n") == ""
+    # the mark may also stand in the instruction, so the prompt is cut off by its length
+    prompt = f"Repeat: {RESPONSE_MARK}x{RESPONSE_MARK}"
+    assert extract_response(prompt + "x", prompt) == "x"
+    with pytest.raises(ValueError, match="does not start with the prompt"):
+        extract_response("Something else", "Say hi.\n")
+
+
+def test_grouped_answers_equal_single_ones_and_come_in_order():
+    torch.manual_seed(1)
+    model = create_small_gpt(128, 40, drop_rate=0.5)
+    questions = ["ab", "abcdef", "cd", "x", "zy", "abcdeg"]
+    model.train()
+    together = generate_responses(model, Tokens(), questions, max_new_tokens=6)
+    assert model.training, "the mode is given back"
+    assert together == [
+        generate_responses(model, Tokens(), [q], max_new_tokens=6)[0] for q in questions
+    ]
+    assert len(set(together)) > 1
+
+
+def test_an_answer_ends_at_the_end_token_and_at_the_context():
+    model = create_small_gpt(128, 12)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    # all logits equal: the most likely token is 0, which ends the answer
+    assert generate_responses(model, Tokens(), ["abc"]) == [""]
+
+    class NoEnd(Tokens):
+        eot_token = 127
+
+        def decode(self, ids):
+            return "".join("?" if i == 0 else chr(i) for i in ids)
+
+    assert generate_responses(model, NoEnd(), ["abc"]) == ["?" * 9]
+    with pytest.raises(ValueError, match="a prompt of 12 tokens leaves no room"):
+        generate_responses(model, Tokens(), ["a" * 12])
+    assert generate_responses(model, Tokens(), []) == []
+
+
+def test_answering_stops_when_all_have_ended():
+    calls = []
+    model = create_small_gpt(128, 40)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    model.register_forward_hook(lambda *_: calls.append(1))
+    generate_responses(model, Tokens(), ["abc", "xyz"])
+    assert len(calls) == 1
+
+
+def test_scores_count_exact_answers_by_family():
+    entries = [PLAIN, WITH_INPUT, PLAIN]
+    family = {"Add 2 and 3.": "sum", "Name the opposite.": "antonym"}
+    scores = score_by_family(
+        ["5", "Cold", " 5\n"], entries, lambda entry: family[entry["instruction"]]
+    )
+    assert scores == {"sum": (2, 2), "antonym": (0, 1)}
+    assert exact_match("5", PLAIN) and not exact_match("5.", PLAIN)
+    with pytest.raises(ValueError):
+        score_by_family(["5"], entries, lambda entry: "sum")

@@ -1,13 +1,17 @@
-"""Generation: the cache changes nothing but the time; bad prompts are explained; end tokens end."""
+"""Generation: the cache changes no token, draws follow the probabilities, end tokens end."""
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.generation import (
     KVCache,
     check_prompt,
+    generate,
     generate_text_simple,
     greedy,
+    next_token_probs,
     stream_tokens,
     text_to_token_ids,
     to_column_major,
@@ -19,11 +23,15 @@ from shared.kit.gpt2_vocabulary import get_tokenizer
 
 def gpt(context_length: int = 8, **options) -> GPTModel:
     torch.manual_seed(123)
-    return GPTModel(GPTConfig(31, context_length, emb_dim=24, n_heads=3, n_layers=2, **options)).eval()
+    return GPTModel(
+        GPTConfig(31, context_length, emb_dim=24, n_heads=3, n_layers=2, **options)
+    ).eval()
 
 
 def streamed(model: GPTModel, idx: torch.Tensor, n: int, **options) -> torch.Tensor:
-    return torch.cat([idx, *stream_tokens(model, idx, n, model.cfg.context_length, **options)], dim=1)
+    return torch.cat(
+        [idx, *stream_tokens(model, idx, n, model.cfg.context_length, **options)], dim=1
+    )
 
 
 def prompt(B: int, T: int, seed: int = 3) -> torch.Tensor:
@@ -49,8 +57,12 @@ def test_the_end_token_is_one_id_and_an_empty_text_has_none():
 # ---- with and without a cache
 
 
-@pytest.mark.parametrize("B, T, n", [(1, 1, 5), (1, 3, 40), (3, 3, 40), (2, 8, 12), (3, 20, 25), (2, 7, 1), (1, 2, 0)])
-@pytest.mark.parametrize("options", [{}, {"tie_weights": True, "qkv_bias": True}, {"drop_rate": 0.5}])
+@pytest.mark.parametrize(
+    "B, T, n", [(1, 1, 5), (1, 3, 40), (3, 3, 40), (2, 8, 12), (3, 20, 25), (2, 7, 1), (1, 2, 0)]
+)
+@pytest.mark.parametrize(
+    "options", [{}, {"tie_weights": True, "qkv_bias": True}, {"drop_rate": 0.5}]
+)
 def test_the_cache_changes_no_token_even_past_the_contexts_end(B, T, n, options):
     model, idx = gpt(**options), prompt(B, T)
     assert torch.equal(streamed(model, idx, n), generate_text_simple(model, idx, n, 8))
@@ -82,7 +94,9 @@ def test_cached_tokens_count_towards_the_context():
 
 def test_each_step_reads_one_token_only():
     model, lengths = gpt(context_length=16), []
-    model.tok_emb.register_forward_hook(lambda module, inputs, out: lengths.append(inputs[0].size(1)))
+    model.tok_emb.register_forward_hook(
+        lambda module, inputs, out: lengths.append(inputs[0].size(1))
+    )
     streamed(model, prompt(1, 4), 6)
     assert lengths == [4, 1, 1, 1, 1, 1]
 
@@ -98,7 +112,12 @@ def test_greedy_takes_the_largest_of_each_row():
 
 def test_the_choice_is_free():
     model = gpt()
-    assert streamed(model, prompt(2, 2), 4, choose=lambda logits: torch.full((2, 1), 17))[:, 2:].unique().item() == 17
+    assert (
+        streamed(model, prompt(2, 2), 4, choose=lambda logits: torch.full((2, 1), 17))[:, 2:]
+        .unique()
+        .item()
+        == 17
+    )
 
 
 def test_a_stream_yields_at_its_pace_and_leaves_gradients_on():
@@ -120,21 +139,36 @@ def test_a_stream_ends_before_the_end_token():
 
 def test_rows_that_have_ended_wait_for_the_others():
     chosen = iter([[1, 2], [9, 3], [4, 5], [6, 9], [7, 7]])
-    out = streamed(gpt(), prompt(2, 2), 5, choose=lambda _: torch.tensor(next(chosen)).unsqueeze(1), eos_id=9)
+    out = streamed(
+        gpt(), prompt(2, 2), 5, choose=lambda _: torch.tensor(next(chosen)).unsqueeze(1), eos_id=9
+    )
     assert out[:, 2:].tolist() == [[1, 9, 9], [2, 3, 5]]
 
 
 # ---- bad input
 
 
-@pytest.mark.parametrize("generate", [
-    lambda *given: generate_text_simple(*given), lambda *given: list(stream_tokens(*given)),
-    lambda *given: check_prompt(*given)], ids=["plain", "stream", "check"])
-@pytest.mark.parametrize("idx, n, size, message", [
-    (torch.zeros(1, 0, dtype=torch.long), 3, 8, r"shape \(1, 0\)"), (torch.zeros(3, dtype=torch.long), 3, 8, r"\(3,\)"),
-    (torch.tensor([[1, 31]]), 3, 8, "1 to 31.*0 to 30"), (torch.tensor([[-1, 2]]), 3, 8, "-1 to 2"),
-    (torch.tensor([[1]]), -2, 8, "max_new_tokens=-2"), (torch.tensor([[1]]), 3, 0, "context_size=0"),
-    (torch.tensor([[1]]), 3, 9, "context_size=9.*context_length=8")])
+@pytest.mark.parametrize(
+    "generate",
+    [
+        lambda *given: generate_text_simple(*given),
+        lambda *given: list(stream_tokens(*given)),
+        lambda *given: check_prompt(*given),
+    ],
+    ids=["plain", "stream", "check"],
+)
+@pytest.mark.parametrize(
+    "idx, n, size, message",
+    [
+        (torch.zeros(1, 0, dtype=torch.long), 3, 8, r"shape \(1, 0\)"),
+        (torch.zeros(3, dtype=torch.long), 3, 8, r"\(3,\)"),
+        (torch.tensor([[1, 31]]), 3, 8, "1 to 31.*0 to 30"),
+        (torch.tensor([[-1, 2]]), 3, 8, "-1 to 2"),
+        (torch.tensor([[1]]), -2, 8, "max_new_tokens=-2"),
+        (torch.tensor([[1]]), 3, 0, "context_size=0"),
+        (torch.tensor([[1]]), 3, 9, "context_size=9.*context_length=8"),
+    ],
+)
 def test_what_cannot_be_continued_is_explained(generate, idx, n, size, message):
     with pytest.raises(ValueError, match=message):
         generate(gpt(), idx, n, size)
@@ -147,7 +181,9 @@ def test_what_cannot_be_continued_is_explained(generate, idx, n, size, message):
 def test_column_major_weights_write_the_same_text(tied):
     model, columns = gpt(tie_weights=tied), gpt(tie_weights=tied)
     to_column_major(columns)
-    for (name, old), (_, new) in zip(model.named_parameters(), columns.named_parameters(), strict=True):
+    for (name, old), (_, new) in zip(
+        model.named_parameters(), columns.named_parameters(), strict=True
+    ):
         assert old.shape == new.shape and torch.equal(old, new), name
     assert columns.trf_blocks[0].ff.layers[0].weight.stride(0) == 1
     assert columns.tok_emb.weight.is_contiguous()
@@ -163,3 +199,123 @@ def test_the_untrained_model_writes_the_lectures_words():
     idx = text_to_token_ids("Every effort moves you", tokenizer)
     text = token_ids_to_text(streamed(model, idx, 10), tokenizer)
     assert text == "Every effort moves you rentingetic wasnم refres RexMeCHicular stren"
+
+
+# ---- temperature, top-k, top-p: properties, against slow definitions
+
+
+few = settings(deadline=None, max_examples=60, derandomize=True)
+
+
+seeds = st.integers(0, 10_000)
+
+
+def random_logits(seed, rows=3, vocab_size=12):
+    return 2 * torch.randn(rows, vocab_size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(2)
+    return GPTModel(GPTConfig(30, 8, 16, 2, 2, drop_rate=0.1)).eval()
+
+
+@few
+@given(seeds, st.floats(0.1, 5), st.none() | st.integers(1, 20), st.none() | st.floats(0.01, 1))
+def test_rows_are_probabilities_in_the_order_of_the_logits(seed, temperature, top_k, top_p):
+    logits = random_logits(seed)
+    probs = next_token_probs(logits, temperature, top_k, top_p)
+    torch.testing.assert_close(probs.sum(-1), torch.ones(3))
+    assert (probs >= 0).all() and torch.equal(probs.argmax(-1), logits.argmax(-1))
+    for row, p in zip(logits, probs):
+        kept = p > 0
+        assert row[kept].min() > row[~kept].max() if (~kept).any() else kept.all()
+
+
+@few
+@given(seeds, st.floats(0.2, 3), st.integers(1, 15), st.floats(0.05, 0.99))
+def test_equals_the_slow_definition(seed, temperature, top_k, top_p):
+    logits = random_logits(seed, rows=1)
+    order = sorted(range(12), key=lambda i: -logits[0, i].item())[:top_k]
+    weights = [torch.exp(logits[0, i].double() / temperature).item() for i in order]
+    total, held, kept = sum(weights), 0.0, []
+    for i, weight in zip(order, weights):
+        if held / total < top_p:
+            kept.append((i, weight))
+        held += weight
+    expected = torch.zeros(12)
+    for i, weight in kept:
+        expected[i] = weight / sum(w for _, w in kept)
+    torch.testing.assert_close(
+        next_token_probs(logits, temperature, top_k, top_p)[0], expected, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_without_settings_it_is_softmax_and_rows_do_not_disturb_each_other():
+    logits = random_logits(1)
+    torch.testing.assert_close(next_token_probs(logits), logits.softmax(-1))
+    torch.testing.assert_close(next_token_probs(logits, top_p=1.0), logits.softmax(-1))
+    together = next_token_probs(logits, 0.7, 5, 0.8)
+    alone = torch.cat([next_token_probs(row[None], 0.7, 5, 0.8) for row in logits])
+    torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": 0.0}, {"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.01}],
+)
+def test_impossible_settings_are_refused_by_name(wrong):
+    name, value = next(iter(wrong.items()))
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        next_token_probs(random_logits(1), **wrong)
+
+
+def test_temperature_zero_is_greedy(model):
+    idx = torch.tensor([[3, 1], [4, 7]])
+    out = generate(model, idx, 12, 8)
+    assert torch.equal(out, generate_text_simple(model, idx, 12, 8))
+    for cut in ({"top_k": 1}, {"top_p": 1e-9}):
+        assert torch.equal(generate(model, idx, 12, 8, temperature=1.5, **cut), out)
+
+
+def test_a_tiny_temperature_does_not_overflow():
+    probs = next_token_probs(random_logits(1), temperature=1e-30)
+    torch.testing.assert_close(
+        probs, torch.nn.functional.one_hot(random_logits(1).argmax(-1), 12).float()
+    )
+
+
+def test_a_seed_repeats_a_text_and_another_does_not(model):
+    idx = torch.tensor([[3, 1]])
+
+    def drawn(seed):
+        return generate(
+            model, idx, 20, 8, 1.0, generator=torch.Generator().manual_seed(seed)
+        ).tolist()
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_draws_follow_the_probabilities_and_never_leave_the_cut(model):
+    idx = torch.tensor([[3, 1]])
+    probs = next_token_probs(model(idx)[:, -1], 1.3, 6, 0.9)[0]
+    out = generate(
+        model, idx.repeat(4000, 1), 1, 8, 1.3, 6, 0.9, generator=torch.Generator().manual_seed(1)
+    )
+    shares = out[:, -1].bincount(minlength=30) / 4000
+    assert (shares - probs).abs().max() < 0.03 and (shares[probs == 0] == 0).all()
+
+
+def test_the_end_token_ends_a_text_and_is_not_appended(model):
+    idx = torch.tensor([[3, 1]])
+    free = generate(model, idx, 20, 8)[0, 2:].tolist()
+    end = free[4]
+    cut = generate(model, idx, 20, 8, eos_id=end)[0, 2:].tolist()
+    assert cut == free[: free.index(end)]
+    assert generate(model, idx, 0, 8).tolist() == idx.tolist()
+
+
+def test_every_row_follows_its_own_draws(model):
+    idx = torch.tensor([[3, 1]]).repeat(40, 1)
+    out = generate(model, idx, 6, 8, 1.0, generator=torch.Generator().manual_seed(1))
+    assert len({tuple(row) for row in out.tolist()}) > 10

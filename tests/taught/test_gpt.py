@@ -1,4 +1,4 @@
-"""The GPT: each part equals PyTorch's own where there is one; the whole keeps the future out and can learn."""
+"""Each part of the GPT equals PyTorch's; the whole keeps the future out and can learn."""
 
 import io
 import math
@@ -9,14 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from shared.gpt import GELU, GPT_CONFIG_124M, FeedForward, GPTConfig, GPTModel, LayerNorm, TransformerBlock
+from shared.gpt import (
+    GELU,
+    GPT_CONFIG_124M,
+    FeedForward,
+    GPTConfig,
+    GPTModel,
+    LayerNorm,
+    TransformerBlock,
+)
 
 TINY = GPTConfig(vocab_size=29, context_length=8, emb_dim=12, n_heads=3, n_layers=2, drop_rate=0.0)
 
 
 @pytest.fixture
 def idx() -> torch.Tensor:
-    return torch.randint(TINY.vocab_size, (2, 6), generator=torch.Generator().manual_seed(7))  # (B, T)
+    return torch.randint(
+        TINY.vocab_size, (2, 6), generator=torch.Generator().manual_seed(7)
+    )  # (B, T)
 
 
 def model(cfg: GPTConfig = TINY) -> GPTModel:
@@ -27,12 +37,18 @@ def model(cfg: GPTConfig = TINY) -> GPTModel:
 # ---- configuration
 
 
-@pytest.mark.parametrize("change, named", [
-    ({"emb_dim": 13}, ("emb_dim=13", "n_heads=3")), ({"n_layers": 0}, ("n_layers=0",)),
-    ({"vocab_size": -1}, ("vocab_size=-1",)), ({"context_length": 2.5}, ("context_length=2.5",)),
-    ({"n_heads": "3"}, ("n_heads='3'",)), ({"drop_rate": 1.0}, ("drop_rate=1.0",)),
-    ({"drop_rate": -0.1}, ("drop_rate=-0.1",)),
-])
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"emb_dim": 13}, ("emb_dim=13", "n_heads=3")),
+        ({"n_layers": 0}, ("n_layers=0",)),
+        ({"vocab_size": -1}, ("vocab_size=-1",)),
+        ({"context_length": 2.5}, ("context_length=2.5",)),
+        ({"n_heads": "3"}, ("n_heads='3'",)),
+        ({"drop_rate": 1.0}, ("drop_rate=1.0",)),
+        ({"drop_rate": -0.1}, ("drop_rate=-0.1",)),
+    ],
+)
 def test_a_configuration_that_does_not_fit_names_its_values(change, named):
     with pytest.raises(ValueError) as error:
         replace(TINY, **change)
@@ -57,7 +73,9 @@ def test_layer_norm_is_pytorchs_with_biased_variance():
         theirs.weight.copy_(ours.scale)
         theirs.bias.copy_(ours.shift)
     assert torch.allclose(ours(x), theirs(x), atol=1e-6)
-    by_hand = (x - x.mean(-1, keepdim=True)) / torch.sqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5)
+    by_hand = (x - x.mean(-1, keepdim=True)) / torch.sqrt(
+        x.var(-1, keepdim=True, unbiased=False) + 1e-5
+    )
     assert torch.allclose(ours(x), by_hand * ours.scale + ours.shift, atol=1e-5)
 
 
@@ -85,15 +103,20 @@ def test_feed_forward_handles_each_token_alone_through_four_times_the_width():
 def test_the_block_equals_pytorchs_with_the_norm_first():
     torch.manual_seed(123)
     block = TransformerBlock(replace(TINY, qkv_bias=True)).eval()
-    theirs = nn.TransformerEncoderLayer(12, 3, 48, dropout=0.0, activation=GELU(), batch_first=True,
-                                        norm_first=True).eval()
+    theirs = nn.TransformerEncoderLayer(
+        12, 3, 48, dropout=0.0, activation=GELU(), batch_first=True, norm_first=True
+    ).eval()
     with torch.no_grad():
         for norm in (block.norm1, block.norm2):
             norm.scale.copy_(torch.randn(12))
             norm.shift.copy_(torch.randn(12))
         att = block.att
-        theirs.self_attn.in_proj_weight.copy_(torch.cat([w.weight for w in (att.W_query, att.W_key, att.W_value)]))
-        theirs.self_attn.in_proj_bias.copy_(torch.cat([w.bias for w in (att.W_query, att.W_key, att.W_value)]))
+        theirs.self_attn.in_proj_weight.copy_(
+            torch.cat([w.weight for w in (att.W_query, att.W_key, att.W_value)])
+        )
+        theirs.self_attn.in_proj_bias.copy_(
+            torch.cat([w.bias for w in (att.W_query, att.W_key, att.W_value)])
+        )
         for norm, copy in ((block.norm1, theirs.norm1), (block.norm2, theirs.norm2)):
             copy.weight.copy_(norm.scale)
             copy.bias.copy_(norm.shift)
@@ -150,8 +173,15 @@ def test_the_untrained_loss_is_near_ln_v(tied):
     assert abs(loss.item() - math.log(5000)) < 0.4
 
 
-@pytest.mark.parametrize("context, tied, expected", [
-    (256, False, 162_419_712), (256, True, 123_822_336), (1024, False, 163_009_536), (1024, True, 124_412_160)])
+@pytest.mark.parametrize(
+    "context, tied, expected",
+    [
+        (256, False, 162_419_712),
+        (256, True, 123_822_336),
+        (1024, False, 163_009_536),
+        (1024, True, 124_412_160),
+    ],
+)
 def test_parameters_at_full_size(context, tied, expected):
     with torch.device("meta"):
         gpt = GPTModel(replace(GPT_CONFIG_124M, context_length=context, tie_weights=tied))
@@ -161,7 +191,9 @@ def test_parameters_at_full_size(context, tied, expected):
 def test_one_batch_can_be_memorised(idx):
     gpt = model(replace(TINY, emb_dim=48)).train()
     idx = idx.clone()
-    idx[:, 0] = torch.tensor([1, 2])  # texts that begin alike could not both be known from the first token
+    idx[:, 0] = torch.tensor(
+        [1, 2]
+    )  # texts that begin alike could not both be known from the first token
     optimizer = torch.optim.AdamW(gpt.parameters(), lr=1e-2)
     for _ in range(80):
         loss = F.cross_entropy(gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())

@@ -1,4 +1,4 @@
-"""Hugging Face's GPT-2 in our model: the same logits, the same text, and errors where files do not fit."""
+"""Hugging Face's GPT-2 in our model: the same logits, the same text; files that do not fit fail."""
 
 from dataclasses import replace
 
@@ -12,14 +12,24 @@ from shared.generation import generate
 from shared.gpt import GPTModel
 from shared.gpt2_weights import GPT2_SIZES, find_gpt2, gpt2_weights, load_gpt2
 
-SMALL = replace(GPT2_SIZES["gpt2"], vocab_size=101, context_length=24, emb_dim=32, n_heads=4, n_layers=3, drop_rate=0.0)
+SMALL = replace(
+    GPT2_SIZES["gpt2"],
+    vocab_size=101,
+    context_length=24,
+    emb_dim=32,
+    n_heads=4,
+    n_layers=3,
+    drop_rate=0.0,
+)
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """A random model of Hugging Face's, no weight of it 0 or 1, and its file."""
     torch.manual_seed(7)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=101, n_positions=24, n_embd=32, n_head=4, n_layer=3)).eval()
+    model = GPT2LMHeadModel(
+        GPT2Config(vocab_size=101, n_positions=24, n_embd=32, n_head=4, n_layer=3)
+    ).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight += torch.randn(weight.shape) / 10
@@ -38,8 +48,13 @@ def test_logits_and_greedy_text_agree(reference):
         assert logits.std() > 0.1  # so that agreement means something
         assert (ours(idx) - logits).abs().max() < 1e-4
     prompt = idx[:1, :5]
-    expected = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=19, do_sample=False,
-                               pad_token_id=0)
+    expected = theirs.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=19,
+        do_sample=False,
+        pad_token_id=0,
+    )
     assert len(set(expected[0].tolist())) > 5
     assert torch.equal(generate(ours, prompt, 19, 24), expected)
 
@@ -54,7 +69,7 @@ def test_a_head_of_its_own_is_refused(reference):
 
 
 def test_every_weight_counts(reference):
-    """Whatever tensor of the file is changed, the logits change: none is forgotten, tied or overwritten."""
+    """Whatever tensor is changed, the logits change: none is forgotten, tied or overwritten."""
     theirs, path = reference
     idx = torch.randint(101, (2, 24), generator=torch.Generator().manual_seed(2))
     tensors = load_file(path)
@@ -62,10 +77,14 @@ def test_every_weight_counts(reference):
     with torch.no_grad():
         before = model(idx)
         for name, tensor in tensors.items():
-            if name.endswith("c_attn.bias"):  # a bias of keys adds the same to all scores of a query: change queries'
+            if name.endswith(
+                "c_attn.bias"
+            ):  # a bias of keys adds the same to all scores of a query: change queries'
                 changed = tensor + torch.linspace(0, 1, len(tensor))
             else:
-                changed = tensor + torch.rand(tensor.shape, generator=torch.Generator().manual_seed(3))
+                changed = tensor + torch.rand(
+                    tensor.shape, generator=torch.Generator().manual_seed(3)
+                )
             model.load_state_dict(gpt2_weights(tensors | {name: changed}, 3))
             assert (model(idx) - before).abs().max() > 1e-4, name
 
@@ -74,31 +93,42 @@ def test_every_weight_counts(reference):
 def test_names_and_shapes_of_the_four_sizes(name):
     cfg = GPT2_SIZES[name]
     with torch.device("meta"):
-        theirs = GPT2LMHeadModel(GPT2Config(n_embd=cfg.emb_dim, n_head=cfg.n_heads, n_layer=cfg.n_layers))
+        theirs = GPT2LMHeadModel(
+            GPT2Config(n_embd=cfg.emb_dim, n_head=cfg.n_heads, n_layer=cfg.n_layers)
+        )
         ours = GPTModel(cfg)
     converted = gpt2_weights(theirs.state_dict(), cfg.n_layers)
-    assert {k: v.shape for k, v in converted.items()} == {k: v.shape for k, v in ours.state_dict().items()}
+    assert {k: v.shape for k, v in converted.items()} == {
+        k: v.shape for k, v in ours.state_dict().items()
+    }
     assert theirs.num_parameters() == sum(count_parameters(cfg).values())
 
 
 def test_old_files_with_masks_and_without_prefix(reference, tmp_path):
-    """The files on the hub name tensors without "transformer." and carry the causal mask as `attn.bias`."""
+    """The hub's files name tensors without "transformer." and carry the mask as `attn.bias`."""
     theirs, path = reference
-    tensors = {name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()}
+    tensors = {
+        name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()
+    }
     tensors |= {f"h.{i}.attn.bias": torch.ones(1, 1, 24, 24) for i in range(3)}
     save_file(tensors, tmp_path / "old.safetensors")
     idx = torch.arange(10).unsqueeze(0)
     with torch.no_grad():
-        assert torch.allclose(load_gpt2(tmp_path / "old.safetensors", SMALL)(idx), theirs(idx).logits, atol=1e-4)
+        assert torch.allclose(
+            load_gpt2(tmp_path / "old.safetensors", SMALL)(idx), theirs(idx).logits, atol=1e-4
+        )
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"n_layers": 4}, "no h.3.ln_1.weight"),
-    ({"n_layers": 2}, "weights that a GPT-2 of 2 layers has not"),
-    ({"emb_dim": 64}, r"tok_emb.weight has the shape \(101, 64\) in the model, \(101, 32\) in"),
-    ({"vocab_size": 50257}, r"\(50257, 32\).*\(101, 32\)"),
-    ({"qkv_bias": False}, "W_query.bias has the shape None in the model"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"n_layers": 4}, "no h.3.ln_1.weight"),
+        ({"n_layers": 2}, "weights that a GPT-2 of 2 layers has not"),
+        ({"emb_dim": 64}, r"tok_emb.weight has the shape \(101, 64\) in the model, \(101, 32\) in"),
+        ({"vocab_size": 50257}, r"\(50257, 32\).*\(101, 32\)"),
+        ({"qkv_bias": False}, "W_query.bias has the shape None in the model"),
+    ],
+)
 def test_a_configuration_that_does_not_fit_is_refused(reference, change, message):
     with pytest.raises(ValueError, match=message):
         load_gpt2(reference[1], replace(SMALL, **change))
@@ -113,7 +143,9 @@ def test_a_foreign_file_is_refused(tmp_path):
 def test_without_the_file_it_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     for download in (False, True):
-        with pytest.raises(FileNotFoundError, match="hf download openai-community/gpt2-xl model.safetensors"):
+        with pytest.raises(
+            FileNotFoundError, match="hf download openai-community/gpt2-xl model.safetensors"
+        ):
             find_gpt2("gpt2-xl", download=download)
     with pytest.raises(ValueError, match="'gpt3'.*gpt2-medium"):
         find_gpt2("gpt3")
@@ -121,7 +153,11 @@ def test_without_the_file_it_says_how_to_get_it(monkeypatch, tmp_path):
 
 def test_a_file_in_the_cache_is_found(monkeypatch, tmp_path):
     def cached(repository: str, filename: str, local_files_only: bool) -> str:
-        assert (repository, filename, local_files_only) == ("openai-community/gpt2", "model.safetensors", True)
+        assert (repository, filename, local_files_only) == (
+            "openai-community/gpt2",
+            "model.safetensors",
+            True,
+        )
         return str(tmp_path / "model.safetensors")
 
     monkeypatch.setattr("shared.gpt2_weights.hf_hub_download", cached)

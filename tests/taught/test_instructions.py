@@ -1,17 +1,15 @@
-"""Instruction records, templates, batches, loaders, answers and scores: what must hold whatever the records are."""
+"""Instruction records, templates, batches, loaders: what must hold whatever the records are."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from small_parts import PLAIN, WITH_INPUT, Tokens
 
-from shared.evaluation import exact_match, extract_response, generate_responses, score_by_family
-from shared.finetuning import create_small_gpt, finetune
+from shared.finetuning import create_small_gpt
 from shared.instructions import (
     PHI3_RESPONSE_MARK,
     RESPONSE_MARK,
@@ -24,12 +22,8 @@ from shared.instructions import (
 )
 from shared.kit.corpora import load_instruction_data
 from shared.kit.gpt2_vocabulary import get_tokenizer
-from shared.kit.instruction_records import family_of
-from shared.tokenizer import BPETokenizer
 from shared.training import calc_loss_batch
 
-PLAIN = {"instruction": "Add 2 and 3.", "input": "", "output": "5"}
-WITH_INPUT = {"instruction": "Name the opposite.", "input": "hot", "output": "cold"}
 items = st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=12), min_size=1, max_size=5)
 
 
@@ -45,20 +39,6 @@ def prompts(records):
     return {(entry["instruction"], entry["input"]) for entry in records}
 
 
-class Tokens:
-    """A tokenizer of letters: one id a character, 0 as the end."""
-
-    n_vocab, eot_token = 128, 0
-
-    def encode(self, text):
-        if "\0" in text:
-            raise ValueError("the text holds the end token")
-        return [ord(c) for c in text]
-
-    def decode(self, ids):
-        return "".join("<|endoftext|>" if i == 0 else chr(i) for i in ids)
-
-
 # ---- records and templates
 
 
@@ -67,12 +47,15 @@ def test_alpaca_prompt_leaves_the_empty_input_out_and_keeps_all_texts():
     text = format_input(WITH_INPUT)
     assert text.index("### Instruction:\nName the opposite.") < text.index("### Input:\nhot")
     assert "cold" not in text and not text.endswith("\n")
-    assert text.endswith(format_input(WITH_INPUT, preamble=False)) and text.startswith("Below is an instruction")
+    assert text.endswith(format_input(WITH_INPUT, preamble=False)) and text.startswith(
+        "Below is an instruction"
+    )
 
 
 def test_phi3_prompt_has_its_own_marks():
     assert format_input_phi3(WITH_INPUT) + PHI3_RESPONSE_MARK == (
-        "<|user|>\nName the opposite.\nhot<|end|>\n<|assistant|>\n")
+        "<|user|>\nName the opposite.\nhot<|end|>\n<|assistant|>\n"
+    )
     assert format_input_phi3(PLAIN) == "<|user|>\nAdd 2 and 3."
 
 
@@ -94,15 +77,12 @@ def test_split_keeps_everything_once_in_the_lectures_order():
     assert train + test + val == numbers
 
 
-@pytest.mark.parametrize(("count", "train", "test"), [(3, 0.85, 0.10), (100, 0.9, 0.1), (0, 0.85, 0.1)])
+@pytest.mark.parametrize(
+    ("count", "train", "test"), [(3, 0.85, 0.10), (100, 0.9, 0.1), (0, 0.85, 0.1)]
+)
 def test_a_split_with_an_empty_part_is_refused(count, train, test):
     with pytest.raises(ValueError, match="none may be empty"):
         split_records(list(range(count)), train, test)
-
-
-def test_unknown_data_is_named():
-    with pytest.raises(ValueError, match="'alpaca'.*'course' and 'lectures'"):
-        load_instruction_data("alpaca")
 
 
 def test_no_prompt_of_ours_leaks():
@@ -112,7 +92,9 @@ def test_no_prompt_of_ours_leaks():
 
 def test_the_lectures_file_leaks_two_test_and_four_validation_prompts():
     train, val, test = split_records(lecture_records())
-    leaks = [sum((e["instruction"], e["input"]) in prompts(train) for e in part) for part in (val, test)]
+    leaks = [
+        sum((e["instruction"], e["input"]) in prompts(train) for e in part) for part in (val, test)
+    ]
     assert leaks == [4, 2]
 
 
@@ -138,8 +120,10 @@ def test_dataset_splits_prompt_and_response_where_it_says():
 def test_encoding_in_two_parts_equals_encoding_at_once_for_all_records_of_the_course():
     records, tokenizer = load_instruction_data(), get_tokenizer()
     data = InstructionDataset(records, tokenizer)
-    assert all(data[i] == tokenizer.encode(format_input(entry) + RESPONSE_MARK + entry["output"])
-               for i, entry in enumerate(records))
+    assert all(
+        data[i] == tokenizer.encode(format_input(entry) + RESPONSE_MARK + entry["output"])
+        for i, entry in enumerate(records)
+    )
 
 
 def test_dataset_names_the_record_that_is_broken():
@@ -211,7 +195,9 @@ def test_loss_of_a_padded_batch_is_the_mean_over_the_tokens_of_its_items(batch):
         losses = []
         for ids in batch:
             logits = model(torch.tensor([ids]))[0]
-            losses += F.cross_entropy(logits, torch.tensor([*ids[1:], 59]), reduction="none").tolist()
+            losses += F.cross_entropy(
+                logits, torch.tensor([*ids[1:], 59]), reduction="none"
+            ).tolist()
     assert math.isclose(whole, sum(losses) / len(losses), abs_tol=1e-4)
 
 
@@ -227,7 +213,9 @@ def test_a_batch_that_is_all_mask_is_refused():
 
 
 def test_loader_pads_with_the_end_token_of_its_tokenizer():
-    loader = create_instruction_dataloader([PLAIN, WITH_INPUT], Tokens(), batch_size=2, shuffle=False)
+    loader = create_instruction_dataloader(
+        [PLAIN, WITH_INPUT], Tokens(), batch_size=2, shuffle=False
+    )
     inputs, targets = next(iter(loader))
     assert inputs[0, -1] == Tokens.eot_token
     assert (targets == Tokens.eot_token).sum() == 2
@@ -242,153 +230,21 @@ def test_a_pad_id_outside_the_vocabulary_is_refused(pad):
 def test_a_loader_without_a_batch_is_refused():
     with pytest.raises(ValueError, match="2 records make no full batch of batch_size=3"):
         create_instruction_dataloader([PLAIN, PLAIN], Tokens(), batch_size=3)
-    assert len(create_instruction_dataloader([PLAIN, PLAIN], Tokens(), batch_size=3, drop_last=False)) == 1
+    assert (
+        len(create_instruction_dataloader([PLAIN, PLAIN], Tokens(), batch_size=3, drop_last=False))
+        == 1
+    )
 
 
 def test_a_generator_of_its_own_fixes_the_order():
     def order(noise):
         torch.rand(noise)
-        loader = create_instruction_dataloader(load_instruction_data()[:40], Tokens(), batch_size=4,
-                                               generator=torch.Generator().manual_seed(5))
+        loader = create_instruction_dataloader(
+            load_instruction_data()[:40],
+            Tokens(),
+            batch_size=4,
+            generator=torch.Generator().manual_seed(5),
+        )
         return [x.tolist() for x, _ in loader]
 
     assert order(0) == order(7)
-
-
-# ---- answers
-
-
-def test_response_is_what_follows_the_prompt_up_to_the_end():
-    assert extract_response("Say hi.\n hi <|endoftext|><|endoftext|>", "Say hi.\n") == "hi"
-    assert extract_response("Say hi.\n", "Say hi.\n") == ""
-    # the mark may also stand in the instruction, so the prompt is cut off by its length, not by the mark
-    prompt = f"Repeat: {RESPONSE_MARK}x{RESPONSE_MARK}"
-    assert extract_response(prompt + "x", prompt) == "x"
-    with pytest.raises(ValueError, match="does not start with the prompt"):
-        extract_response("Something else", "Say hi.\n")
-
-
-def test_grouped_answers_equal_single_ones_and_come_in_order():
-    torch.manual_seed(1)
-    model = create_small_gpt(128, 40, drop_rate=0.5)
-    questions = ["ab", "abcdef", "cd", "x", "zy", "abcdeg"]
-    model.train()
-    together = generate_responses(model, Tokens(), questions, max_new_tokens=6)
-    assert model.training, "the mode is given back"
-    assert together == [generate_responses(model, Tokens(), [q], max_new_tokens=6)[0] for q in questions]
-    assert len(set(together)) > 1
-
-
-def test_an_answer_ends_at_the_end_token_and_at_the_context():
-    model = create_small_gpt(128, 12)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()
-    # all logits equal: the most likely token is 0, which ends the answer
-    assert generate_responses(model, Tokens(), ["abc"]) == [""]
-
-    class NoEnd(Tokens):
-        eot_token = 127
-
-        def decode(self, ids):
-            return "".join("?" if i == 0 else chr(i) for i in ids)
-
-    assert generate_responses(model, NoEnd(), ["abc"]) == ["?" * 9]
-    with pytest.raises(ValueError, match="a prompt of 12 tokens leaves no room"):
-        generate_responses(model, Tokens(), ["a" * 12])
-    assert generate_responses(model, Tokens(), []) == []
-
-
-def test_answering_stops_when_all_have_ended():
-    calls = []
-    model = create_small_gpt(128, 40)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()
-    model.register_forward_hook(lambda *_: calls.append(1))
-    generate_responses(model, Tokens(), ["abc", "xyz"])
-    assert len(calls) == 1
-
-
-def test_scores_count_exact_answers_by_family():
-    entries = [PLAIN, WITH_INPUT, PLAIN]
-    family = {"Add 2 and 3.": "sum", "Name the opposite.": "antonym"}
-    scores = score_by_family(["5", "Cold", " 5\n"], entries, lambda entry: family[entry["instruction"]])
-    assert scores == {"sum": (2, 2), "antonym": (0, 1)}
-    assert exact_match("5", PLAIN) and not exact_match("5.", PLAIN)
-    with pytest.raises(ValueError):
-        score_by_family(["5"], entries, lambda entry: "sum")
-
-
-# ---- finetuning
-
-
-def test_small_gpt_has_small_weights_and_is_tied():
-    torch.manual_seed(0)
-    model = create_small_gpt(500, 64)
-    assert model.tok_emb.weight is model.out_head.weight
-    for name in ("tok_emb", "pos_emb"):
-        assert abs(getattr(model, name).weight.std().item() - 0.02) < 0.002
-    assert all((layer.bias == 0).all() for layer in model.modules() if isinstance(layer, nn.Linear)
-               and layer.bias is not None)
-
-
-def small_run(epochs=12, freeze=False):
-    """A model and its loader on eight records; trained for some epochs."""
-    records = load_instruction_data()[:8]
-    prompt = partial(format_input, preamble=False)
-    tokenizer = BPETokenizer.train("\n".join(prompt(e) + RESPONSE_MARK + e["output"] for e in records), 300)
-    loader = create_instruction_dataloader(records, tokenizer, 8, prompt, mask_instruction=True)
-    torch.manual_seed(3)
-    model = create_small_gpt(tokenizer.n_vocab, 100, drop_rate=0.0)
-    if freeze:
-        model.requires_grad_(False)
-        model.final_norm.requires_grad_(True)
-    losses = finetune(model, loader, loader, "cpu", epochs, 2e-3, warmup_steps=4, eval_freq=epochs - 1, eval_iter=1,
-                      progress=False)
-    return model, losses, records, prompt, tokenizer
-
-
-def test_finetuning_learns_eight_records_by_heart(capsys):
-    model, (train_losses, _, tokens_seen), records, prompt, tokenizer = small_run(epochs=90)
-    assert train_losses[-1] < 0.05 < train_losses[0] and tokens_seen[-1] > tokens_seen[0]
-    answers = generate_responses(model, tokenizer, [prompt(e) + RESPONSE_MARK for e in records])
-    assert sum(map(exact_match, answers, records)) >= 7
-    assert sum(right for right, _ in score_by_family(answers, records, family_of).values()) >= 7
-
-
-def test_finetuning_touches_only_what_requires_a_gradient(capsys):
-    torch.manual_seed(3)
-    model, *_ = small_run(epochs=6, freeze=True)
-    torch.manual_seed(3)
-    fresh = create_small_gpt(model.cfg.vocab_size, 100, drop_rate=0.0).state_dict()
-    changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, fresh[name])}
-    assert changed == {"final_norm.scale", "final_norm.shift"}
-
-
-def test_finetuning_warms_up_falls_to_a_twentieth_and_clips(monkeypatch):
-    rates, norms = [], []
-
-    def fake(model, train_loader, val_loader, optimizer, *args, **kwargs):
-        for _ in range(40):
-            for weight in model.parameters():
-                weight.grad = torch.full_like(weight, 100.0)
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            norms.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]).norm().item())
-
-    monkeypatch.setattr("shared.finetuning.train_model", fake)
-    loader = create_instruction_dataloader([PLAIN], Tokens(), batch_size=1)
-    finetune(create_small_gpt(128, 8), loader, loader, "cpu", num_epochs=40, peak_lr=1e-3, warmup_steps=10)
-    assert rates[0] < 1.5e-4 and rates[:11] == sorted(rates[:11]) and rates[10:] == sorted(rates[10:], reverse=True)
-    assert math.isclose(max(rates), 1e-3, rel_tol=1e-6) and math.isclose(rates[-1], 5e-5, rel_tol=0.01)
-    assert all(math.isclose(norm, 1.0, rel_tol=1e-3) for norm in norms)
-
-
-def test_finetuning_of_nothing_is_refused():
-    loader = create_instruction_dataloader([PLAIN], Tokens(), batch_size=1)
-    model = create_small_gpt(128, 256)
-    with pytest.raises(ValueError, match="in 1 steps, 50 of them warm-up"):
-        finetune(model, loader, loader, "cpu", num_epochs=1, peak_lr=1e-3)
-    with pytest.raises(ValueError, match="^0 weights to train"):
-        finetune(model.requires_grad_(False), loader, loader, "cpu", num_epochs=100, peak_lr=1e-3)

@@ -1,4 +1,4 @@
-"""LoRA: nothing changes at the start, merged equals unmerged, the adapter travels alone, and PEFT agrees."""
+"""LoRA changes nothing at the start, merged equals unmerged, adapters travel alone, PEFT agrees."""
 
 import copy
 import json
@@ -24,7 +24,15 @@ from shared.lora import (
     switch_lora,
 )
 
-TINY = GPTConfig(vocab_size=50, context_length=16, emb_dim=24, n_heads=2, n_layers=2, drop_rate=0.0, qkv_bias=True)
+TINY = GPTConfig(
+    vocab_size=50,
+    context_length=16,
+    emb_dim=24,
+    n_heads=2,
+    n_layers=2,
+    drop_rate=0.0,
+    qkv_bias=True,
+)
 
 
 def tiny_gpt(seed=0, **changes):
@@ -63,8 +71,14 @@ def test_nothing_changes_at_the_start(targets):
 
 
 @settings(max_examples=25, deadline=None)
-@given(d_in=st.integers(1, 12), d_out=st.integers(1, 12), share=st.floats(0, 1), alpha=st.floats(0.5, 32),
-       bias=st.booleans(), seed=st.integers(0, 999))
+@given(
+    d_in=st.integers(1, 12),
+    d_out=st.integers(1, 12),
+    share=st.floats(0, 1),
+    alpha=st.floats(0.5, 32),
+    bias=st.booleans(),
+    seed=st.integers(0, 999),
+)
 def test_a_layer_is_the_linear_layer_with_its_change_added(d_in, d_out, share, alpha, bias, seed):
     torch.manual_seed(seed)
     rank = max(1, round(share * min(d_in, d_out)))
@@ -116,7 +130,9 @@ def test_training_changes_the_adapter_and_nothing_else():
     apply_lora(model, ALL_LINEAR, rank=4, alpha=8)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     first, last = train(model, 1), train(model, 20)
-    changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    changed = {
+        name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])
+    }
     assert last < first
     assert changed == {f"{name}.{matrix}" for name in lora_layers(model) for matrix in "AB"}
     assert {n for n, p in model.named_parameters() if p.requires_grad} == changed
@@ -178,18 +194,23 @@ def saved_adapter(folder):
     return folder / "adapter.safetensors"
 
 
-@pytest.mark.parametrize("other, words", [
-    ({"emb_dim": 32}, r"trf_blocks.0.att.W_query to be \(24, 24\), found \(32, 32\)"),
-    ({"n_layers": 1}, "trf_blocks.1.att.W_query to be .*found no such layer"),
-    ({"seed": 5}, "trained on other weights"),
-])
+@pytest.mark.parametrize(
+    "other, words",
+    [
+        ({"emb_dim": 32}, r"trf_blocks.0.att.W_query to be \(24, 24\), found \(32, 32\)"),
+        ({"n_layers": 1}, "trf_blocks.1.att.W_query to be .*found no such layer"),
+        ({"seed": 5}, "trained on other weights"),
+    ],
+)
 def test_an_adapter_for_another_model_is_refused(tmp_path, other, words):
     model = tiny_gpt(**other)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     with pytest.raises(ValueError, match=words):
         load_adapter(model, saved_adapter(tmp_path))
     after = model.state_dict()
-    assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
+    assert list(after) == list(before) and all(
+        torch.equal(after[name], before[name]) for name in before
+    )
 
 
 def test_a_file_of_other_tensors_is_refused(tmp_path):
@@ -200,10 +221,16 @@ def test_a_file_of_other_tensors_is_refused(tmp_path):
         load_adapter(tiny_gpt(), tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("settings, words", [
-    ({"rank": 0}, "rank=0"), ({"rank": 25}, r"rank=25 .*min\(24, 24\)"), ({"alpha": 0}, "alpha=0"),
-    ({"targets": ()}, "nothing"), ({"targets": ("W_kwery",)}, "W_kwery"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"rank": 0}, "rank=0"),
+        ({"rank": 25}, r"rank=25 .*min\(24, 24\)"),
+        ({"alpha": 0}, "alpha=0"),
+        ({"targets": ()}, "nothing"),
+        ({"targets": ("W_kwery",)}, "W_kwery"),
+    ],
+)
 def test_wrong_settings_are_refused_and_leave_the_model_alone(settings, words):
     model = tiny_gpt()
     with pytest.raises(ValueError, match=words):

@@ -16,8 +16,10 @@ def stands_in(run, text):
 
 
 def slow_lengths(sample, training):
-    return [max(n for n in range(len(sample) - i + 1) if stands_in(sample[i : i + n], training))
-            for i in range(len(sample))]
+    return [
+        max(n for n in range(len(sample) - i + 1) if stands_in(sample[i : i + n], training))
+        for i in range(len(sample))
+    ]
 
 
 @few
@@ -38,8 +40,13 @@ def test_share_equals_the_slow_definition(sample, training, min_run):
 
 def test_a_passage_is_copied_whole_and_a_strange_text_not_at_all():
     training = list(range(100))
-    assert longest_copied_run(training[20:70], training) == 50 and copied_share(training[20:70], training) == 1.0
-    assert longest_copied_run([200, 201], training) == 0 and copied_share([200, 201], training) == 0.0
+    assert (
+        longest_copied_run(training[20:70], training) == 50
+        and copied_share(training[20:70], training) == 1.0
+    )
+    assert (
+        longest_copied_run([200, 201], training) == 0 and copied_share([200, 201], training) == 0.0
+    )
     # 7 tokens are too short a run to count, 8 are not; the run of 8 is 8 of 10 tokens
     assert copied_share([*training[:7], 200, 201, 202], training) == 0.0
     assert copied_share([*training[:8], 200, 201], training) == pytest.approx(0.8)

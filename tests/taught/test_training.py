@@ -1,10 +1,13 @@
 """Loss, evaluation and the training loop: properties that any right implementation has."""
 
+import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from small_parts import SMALL, pieces, same_weights, train
 from torch import nn
 
 from shared.dataloader import create_dataloader, split_text
@@ -47,7 +50,9 @@ class Counting(nn.Module):
 
 def loaders(n=200, batch_size=4):
     ids = torch.randint(50, (n,), generator=torch.Generator().manual_seed(5)).tolist()
-    return create_dataloader(ids, batch_size, 8, 8), create_dataloader(ids[:70], 2, 8, 8, shuffle=False)
+    return create_dataloader(ids, batch_size, 8, 8), create_dataloader(
+        ids[:70], 2, 8, 8, shuffle=False
+    )
 
 
 def small_model(seed=1):
@@ -59,8 +64,20 @@ def run(model, num_epochs, lr=3e-3, start_context=None, **options):
     train_loader, val_loader = loaders()
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     torch.manual_seed(3)
-    return train_model(model, train_loader, val_loader, optimizer, "cpu", num_epochs, 2, 2, start_context, Letters(),
-                       progress=False, **options)
+    return train_model(
+        model,
+        train_loader,
+        val_loader,
+        optimizer,
+        "cpu",
+        num_epochs,
+        2,
+        2,
+        start_context,
+        Letters(),
+        progress=False,
+        **options,
+    )
 
 
 # ---- the loss
@@ -69,7 +86,9 @@ def run(model, num_epochs, lr=3e-3, start_context=None, **options):
 def test_loss_is_the_mean_negative_log_probability_of_the_targets():
     model, (batch, targets) = small_model().eval(), next(iter(loaders()[0]))
     log_probs = model(batch).log_softmax(-1)
-    by_hand = -torch.stack([log_probs[b, t, targets[b, t]] for b in range(4) for t in range(8)]).mean()
+    by_hand = -torch.stack(
+        [log_probs[b, t, targets[b, t]] for b in range(4) for t in range(8)]
+    ).mean()
     torch.testing.assert_close(calc_loss_batch(batch, targets, model, "cpu"), by_hand)
 
 
@@ -88,7 +107,9 @@ def test_loss_of_a_loader_is_the_mean_over_the_batches_asked_for():
     each = [calc_loss_batch(*batch, model, "cpu").item() for batch in val_loader]
     assert calc_loss_loader(val_loader, model, "cpu") == pytest.approx(sum(each) / len(each))
     assert calc_loss_loader(val_loader, model, "cpu", 2) == pytest.approx(sum(each[:2]) / 2)
-    assert calc_loss_loader(val_loader, model, "cpu", 10_000) == calc_loss_loader(val_loader, model, "cpu")
+    assert calc_loss_loader(val_loader, model, "cpu", 10_000) == calc_loss_loader(
+        val_loader, model, "cpu"
+    )
 
 
 def test_a_loader_is_not_asked_for_more_batches_than_needed():
@@ -107,7 +128,9 @@ def test_a_loader_is_not_asked_for_more_batches_than_needed():
 @pytest.mark.parametrize("num_batches", [0, -1, None])
 def test_no_batch_is_an_error_and_not_nan(num_batches):
     with pytest.raises(ValueError, match="no batch to evaluate"):
-        calc_loss_loader([] if num_batches is None else loaders()[1], small_model(), "cpu", num_batches)
+        calc_loss_loader(
+            [] if num_batches is None else loaders()[1], small_model(), "cpu", num_batches
+        )
 
 
 def test_untrained_loss_is_near_the_logarithm_of_the_vocabulary():
@@ -126,8 +149,9 @@ def test_evaluation_has_no_dropout_and_no_gradients_and_goes_back_to_training():
     model, (train_loader, val_loader) = Counting(small_model()), loaders()
     first = evaluate_model(model, train_loader, val_loader, "cpu", 1)
     assert set(model.calls) == {(False, False)} and model.training and model.model.training
-    assert evaluate_model(model, val_loader, val_loader, "cpu", 2) == (evaluate_model(
-        model, val_loader, val_loader, "cpu", 2))
+    assert evaluate_model(model, val_loader, val_loader, "cpu", 2) == (
+        evaluate_model(model, val_loader, val_loader, "cpu", 2)
+    )
     assert first[1] == calc_loss_loader(val_loader, model.eval(), "cpu", 1)
 
 
@@ -166,7 +190,9 @@ def test_one_batch_can_be_memorised():
     loader = loaders(n=33)[0]  # 4 windows: one batch
     assert len(loader) == 1
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    train_losses, *_ = train_model(model, loader, loader, optimizer, "cpu", 80, 79, 1, None, Letters(), progress=False)
+    train_losses, *_ = train_model(
+        model, loader, loader, optimizer, "cpu", 80, 79, 1, None, Letters(), progress=False
+    )
     assert train_losses[-1] < 0.1
 
 
@@ -183,7 +209,9 @@ def test_the_same_seeds_give_the_same_run_and_it_equals_the_plain_loop():
             F.cross_entropy(plain(batch).flatten(0, 1), targets.flatten()).backward()
             optimizer.step()
             if step % 2 == 0:
-                evaluate_model(plain, train_loader, val_loader, "cpu", 2)  # shuffles, so it draws random numbers
+                evaluate_model(
+                    plain, train_loader, val_loader, "cpu", 2
+                )  # shuffles, so it draws random numbers
     for a, b, c in zip(first.parameters(), second.parameters(), plain.parameters()):
         assert torch.equal(a, b) and torch.equal(a, c)
 
@@ -219,3 +247,126 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_remedy():
     with pytest.raises(FloatingPointError, match=r"nan at step 1.*smaller learning rate"):
         run(model, 5, lr=1e30, state=state)
     assert state.global_step == 0
+
+
+# ---- resumed: equal to the run never stopped, bit for bit, wherever it was stopped
+
+
+@pytest.mark.parametrize(
+    "own_generator", [True, False], ids=["loader generator", "global generator"]
+)
+@pytest.mark.parametrize("accumulation_steps", [1, 3])
+def test_resumed_anywhere_equals_never_stopped(own_generator, accumulation_steps):
+    snapshots = []
+
+    def snapshot(state: TrainingState) -> None:
+        snapshots.append(copy.deepcopy((model.state_dict(), optimizer.state_dict(), state)))
+
+    model, *loaders, optimizer = pieces(own_generator)
+    results = train(
+        model, *loaders, optimizer, accumulation_steps=accumulation_steps, after_step=snapshot
+    )
+    assert len(snapshots) == 3 * math.ceil(len(loaders[0]) / accumulation_steps)
+    for weights, moments, state in snapshots[
+        ::-5
+    ]:  # the last of all, of an epoch, and within epochs
+        resumed, *new_loaders, new_optimizer = pieces(own_generator, seed=99)
+        resumed.load_state_dict(weights)
+        new_optimizer.load_state_dict(moments)
+        torch.rand(5)  # whatever happens between loading and going on
+        assert (
+            train(
+                resumed,
+                *new_loaders,
+                new_optimizer,
+                accumulation_steps=accumulation_steps,
+                state=state,
+            )
+            == results
+        )
+        assert same_weights(resumed, model)
+
+
+def test_two_calls_equal_one():
+    model, *loaders, optimizer = pieces()
+    results = train(model, *loaders, optimizer)
+    again, *loaders, optimizer = pieces()
+    state = TrainingState()
+    train(again, *loaders, optimizer, num_epochs=1, state=state)
+    torch.rand(5)
+    assert train(again, *loaders, optimizer, state=state) == results
+    assert same_weights(again, model)
+
+
+def test_stopped_by_the_button_and_continued():
+    def stop(state: TrainingState) -> None:
+        if state.global_step == 9:
+            raise KeyboardInterrupt
+
+    model, *loaders, optimizer = pieces()
+    results = train(model, *loaders, optimizer)
+    again, *loaders, optimizer = pieces()
+    state = TrainingState()
+    part = train(again, *loaders, optimizer, state=state, after_step=stop)
+    assert part[0] == results[0][:5] and state.global_step == 9
+    assert train(again, *loaders, optimizer, state=state) == results
+    assert same_weights(again, model)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights():
+    model, *loaders, optimizer = pieces()
+
+    def poison(state: TrainingState) -> None:
+        if state.global_step == 3:
+            kept.append(copy.deepcopy(model))
+            model.register_forward_hook(lambda module, inputs, logits: logits * math.nan)
+
+    kept = []
+    with pytest.raises(FloatingPointError, match="loss is nan at step 4"):
+        train(model, *loaders, optimizer, eval_freq=100, after_step=poison)
+    assert same_weights(model, kept[0])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"accumulation_steps": 0}, "accumulation_steps=0"),
+        ({"state": TrainingState(batch=50)}, "needs at least 50"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        train(*pieces(), **options)
+
+
+def test_an_empty_loader_is_refused():
+    model, loader, val_loader, optimizer = pieces()
+    empty = create_dataloader(torch.arange(10), 3, 8, 8)
+    with pytest.raises(ValueError, match="0 batches"):
+        train(model, empty, val_loader, optimizer)
+
+
+def test_micro_batches_equal_the_full_batch_with_masked_targets_too():
+    """Targets of -100 in one half only: each micro-batch counts by its share of the targets."""
+    torch.manual_seed(1)
+    inputs, targets = torch.randint(30, (4, 8)), torch.randint(30, (4, 8))
+    targets[:2, 1:] = -100
+    models = [GPTModel(replace(SMALL, drop_rate=0.0)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, batches in zip(
+        models, ([(inputs, targets)], list(zip(inputs.split(2), targets.split(2))))
+    ):
+        state = TrainingState()
+        train(
+            model,
+            batches,
+            batches,
+            torch.optim.SGD(model.parameters(), lr=1.0),
+            1,
+            9,
+            accumulation_steps=2,
+            state=state,
+        )
+        assert state.global_step == 0 and state.tokens_seen == 32
+    for one, other in zip(models[0].parameters(), models[1].parameters()):
+        assert torch.allclose(one, other, atol=1e-6)

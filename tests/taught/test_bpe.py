@@ -1,0 +1,100 @@
+"""Byte pair encoding equals a plain version of itself, in work that grows with the length."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import shared.bpe
+from shared.bpe import apply_merges, learn_merges, merge_pair, most_frequent_pair, split_pieces
+from shared.kit.corpora import load_corpus
+from shared.kit.gpt2_vocabulary import gpt2_files
+from shared.tokenizer import BPETokenizer
+
+OURS = BPETokenizer.from_gpt2_files(*gpt2_files())
+thorough = settings(deadline=None, max_examples=300, derandomize=True)
+
+
+small_text = st.text("ab é", min_size=1, max_size=40)
+
+
+def plain_merges(pieces, num_merges):
+    """What learn_merges must find, by counting everything again after each merge."""
+    words, token_bytes, merges = (
+        [list(p.encode()) for p in pieces],
+        [bytes([b]) for b in range(256)],
+        [],
+    )
+    for new_id in range(256, 256 + num_merges):
+        counts = Counter(pair for word in words for pair in zip(word, word[1:]))
+        if not counts:
+            break
+        best = sorted(counts, key=lambda p: (-counts[p], token_bytes[p[0]], token_bytes[p[1]]))[0]
+        words = [merge_pair(word, best, new_id) for word in words]
+        token_bytes.append(token_bytes[best[0]] + token_bytes[best[1]])
+        merges.append(best)
+    return merges, words
+
+
+def plain_apply(ids, merges):
+    ids = list(ids)
+    while possible := [
+        (merges[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in merges
+    ]:
+        new_id, i = min(possible)
+        ids[i : i + 2] = [new_id]
+    return ids
+
+
+@pytest.mark.parametrize("pattern", ["a", "ab", "aab", "the", "abcdefghijklmnopqrstuvwxyz"])
+def test_work_grows_in_step_with_the_length(pattern, monkeypatch):
+    calls = Counter()
+    for name in ("heappush", "heappop"):
+        real = getattr(shared.bpe, name)
+        monkeypatch.setattr(
+            shared.bpe, name, lambda *a, real=real, name=name: (calls.update([name]), real(*a))[1]
+        )
+    pops = []
+    for n in (2_000, 20_000):
+        calls.clear()
+        OURS.encode((pattern * n)[:n])
+        pops.append(calls["heappop"])
+        assert calls["heappop"] <= 3 * n and calls["heappush"] <= 2 * n
+    assert pops[1] < 15 * pops[0], "ten times the length should be about ten times the work"
+
+
+@thorough
+@given(st.lists(small_text, min_size=1, max_size=6), st.integers(0, 12))
+def test_learning_equals_the_plain_version(pieces, num_merges):
+    merges, words = plain_merges(pieces, num_merges)
+    assert learn_merges(pieces, len(merges)) == merges
+    ranks = {pair: 256 + i for i, pair in enumerate(merges)}
+    assert [apply_merges(piece.encode(), ranks) for piece in pieces] == words, (
+        "encoding replays learning"
+    )
+
+
+def test_the_story_equals_the_plain_version():
+    pieces = split_pieces(load_corpus("story"))[:1500]
+    assert learn_merges(pieces, 120) == plain_merges(pieces, 120)[0]
+
+
+def test_ties_go_to_the_first_in_alphabetical_order():
+    single = [bytes([b]) for b in range(256)]
+    b, a, z = 98, 97, 122
+    assert most_frequent_pair({(b, a): 2, (a, z): 2, (a, b): 2, (z, z): 1}, single) == (a, b)
+    assert most_frequent_pair({(a, a): 1, (z, z): 2}, single) == (z, z)
+    # the bytes decide, not the ids: token 300 is "aa", which comes before "b"
+    assert most_frequent_pair({(b, b): 1, (300, z): 1}, single + [b""] * 44 + [b"aa"]) == (300, z)
+    assert learn_merges(["zy", "ba"], 2) == [(98, 97), (122, 121)]
+
+
+@thorough
+@given(st.lists(st.integers(0, 5), max_size=60), st.data())
+def test_apply_merges_equals_the_plain_version(ids, data):
+    merges = {}
+    for new_id in range(6, 6 + data.draw(st.integers(0, 8))):
+        pair = data.draw(st.tuples(st.integers(0, new_id - 1), st.integers(0, new_id - 1)))
+        merges.setdefault(pair, new_id)
+    assert apply_merges(ids, merges) == plain_apply(ids, merges)

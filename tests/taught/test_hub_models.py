@@ -1,0 +1,171 @@
+"""Models load and answer on one path, and what stands in the way is said before loading."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import transformers
+
+from shared import hub_models
+from shared.hub_models import (
+    MODEL_SOURCES,
+    ModelSource,
+    answer_prompts,
+    check_memory,
+    load_base,
+    make_tiny_gptj,
+    stream_answer,
+)
+from shared.instructions import RESPONSE_MARK, format_input, split_records
+from shared.kit import hugging_face, smollm2
+from shared.kit.corpora import load_instruction_data
+from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.lora import count_trainable
+from shared.peft_lora import RECIPES, Recipe, add_adapter, encode_record, load_adapted, make_trainer
+
+hugging_face.quiet_libraries()
+IDS = torch.tensor([[10, 20, 30, 40, 50]])
+SHORT = Recipe(
+    batch_size=8,
+    micro_batch=4,
+    epochs=1,
+    warmup_steps=2,
+    learning_rate=1e-2,
+    preamble=False,
+    save_steps=2,
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return make_tiny_gptj(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(source):
+    return load_base(source)[1]
+
+
+def test_the_tokenizer_is_gpt2s_with_gptjs_spare_tokens(tokenizer):
+    gpt2 = get_tokenizer()
+    for record in load_instruction_data()[:60]:
+        text = format_input(record) + RESPONSE_MARK + record["output"]
+        assert tokenizer(text)["input_ids"] == gpt2.encode(text)
+    assert (
+        len(tokenizer) == 50400
+        and tokenizer.pad_token_id == 50257 != tokenizer.eos_token_id == 50256
+    )
+
+
+def test_eight_bits_run_through_the_same_functions(source, tokenizer, tmp_path):
+    plain, (model, _) = load_base(source)[0].eval(), load_base(replace(source, eight_bit=True))
+    layer = model.transformer.h[0].attn.q_proj
+    assert layer.weight.dtype == torch.int8 and model.lm_head.weight.dtype == torch.float32
+    with torch.no_grad():
+        expected = plain(IDS).logits
+        assert torch.allclose(
+            model.eval()(IDS).logits, expected, atol=0.02 * expected.std().item() * 10
+        )
+    model = add_adapter(model, SHORT)
+    assert {w.dtype for w in model.parameters() if w.requires_grad} == {torch.float32}
+    items = [encode_record(r, tokenizer, 256, preamble=False) for r in load_instruction_data()[:48]]
+    trainer = make_trainer(model, tokenizer, items, items[:8], SHORT, tmp_path / "run")
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    assert trainer.evaluate()["eval_loss"] < before - 0.02
+    assert layer.weight.dtype == torch.int8, "the frozen weights stay in 8 bits"
+    model.save_pretrained(tmp_path / "adapter")
+    fresh = load_adapted(load_base(replace(source, eight_bit=True))[0], tmp_path / "adapter")
+    with torch.no_grad():
+        assert torch.allclose(fresh(IDS).logits, model.eval()(IDS).logits, atol=1e-4)
+
+
+def test_batched_answers_equal_single_ones_and_streams(source, tokenizer):
+    model = add_adapter(load_base(source)[0], Recipe()).train()
+    prompts = [
+        format_input(r, preamble=False) + RESPONSE_MARK
+        for r in split_records(load_instruction_data())[2][:5]
+    ]
+    together = answer_prompts(model, tokenizer, prompts, max_new_tokens=6, batch_size=3)
+    assert together == [
+        answer_prompts(model, tokenizer, [prompt], max_new_tokens=6)[0] for prompt in prompts
+    ]
+    assert together == [list(stream_answer(model, tokenizer, prompt, 6))[-1] for prompt in prompts]
+    assert model.training is False or tokenizer.padding_side == "right"
+
+
+def test_the_stream_can_leave_the_adapter_out_and_stops_at_the_end_token(source, tokenizer):
+    model = add_adapter(load_base(source)[0], Recipe())
+    plain = list(stream_answer(model, tokenizer, "Hello", 5))
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=1.0)
+    assert list(stream_answer(model, tokenizer, "Hello", 5, adapter=False)) == plain
+    assert list(stream_answer(model, tokenizer, "Hello", 5)) != plain
+    first = tokenizer(plain[0])["input_ids"][0]
+    tokenizer_end, tokenizer.eos_token = tokenizer.eos_token, tokenizer.convert_ids_to_tokens(first)
+    ended = list(stream_answer(model, tokenizer, "Hello", 5, adapter=False))
+    tokenizer.eos_token = tokenizer_end
+    assert ended == []
+
+
+def test_no_gpu_and_too_little_memory_are_said_before_loading(monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("nothing should be loaded")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", never)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        RuntimeError, match="gpt-j-6b needs a GPU with 14 GiB.*smollm2-135m or tiny-gptj"
+    ):
+        load_base(MODEL_SOURCES["gpt-j-6b"])
+    monkeypatch.setattr(hub_models, "available_memory_gib", lambda: 1.234)
+    with pytest.raises(MemoryError, match="needs 3 GiB of free memory, 1.2 GiB are free"):
+        load_base(MODEL_SOURCES["smollm2-135m"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (6 * 2**30, 8 * 2**30))
+    with pytest.raises(MemoryError, match="gpt-j-6b needs 14 GiB of free memory, 6.0 GiB are free"):
+        check_memory(MODEL_SOURCES["gpt-j-6b"])
+
+
+def test_an_8_bit_model_on_a_gpu_is_asked_for_in_half_precision(monkeypatch):
+    asked = {}
+
+    def note(place, **options):
+        asked.update(options)
+        raise OSError("stop here")
+
+    monkeypatch.setattr(hub_models, "check_memory", lambda source: None)
+    monkeypatch.setattr(
+        transformers.AutoTokenizer, "from_pretrained", lambda place, **options: None
+    )
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", note)
+    with pytest.raises(ConnectionError):
+        load_base(MODEL_SOURCES["gpt-j-6b"])
+    assert asked["quantization_config"].load_in_8bit and asked["dtype"] == torch.float16
+    assert asked["device_map"] == {"": 0}
+
+
+def test_a_hub_out_of_reach_is_explained():
+    with pytest.raises(ConnectionError, match="(?s)nobody/nothing is neither a folder.*tiny-gptj"):
+        load_base(ModelSource("nobody/nothing", memory_gib=0))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (smollm2.smollm2_folder() / smollm2.GGUF_FILE).is_file(),
+    reason="SmolLM2 is not in the cache; 06_lora_with_peft fetches it where it may",
+)
+def test_smollm2_loads_as_a_plain_model_that_trains(tmp_path):
+    model, tokenizer = load_base(MODEL_SOURCES["smollm2-135m"])
+    assert model.num_parameters() == 134_515_008 and model.dtype == torch.float32
+    assert tokenizer.pad_token == "<|endoftext|>" and tokenizer.eos_token == "<|im_end|>"
+    assert (
+        "Paris"
+        in answer_prompts(model, tokenizer, ["The capital of France is"], max_new_tokens=5)[0]
+    )
+    model = add_adapter(model, RECIPES["smollm2-135m"])
+    assert count_trainable(model)[0] == 460_800
+    make_trainer(
+        model, tokenizer, [], [], RECIPES["smollm2-135m"], tmp_path
+    )  # refuses a model still packed
