@@ -46,7 +46,7 @@ def peak_memory_gib() -> float:
     """The most memory that this process has held so far, in GiB."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 2**30
-    if sys.platform == "linux":  # getrusage counts the peak of the process that started this one, too
+    if sys.platform == "linux":  # getrusage counts the peak of the parent process, too
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20
     import resource  # not on Windows

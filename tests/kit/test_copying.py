@@ -144,17 +144,6 @@ def test_a_missing_import_is_named(house):
     assert not copying.module_path("areas").exists()
 
 
-@pytest.mark.parametrize(
-    "source", ["print(1)", "lower = 3", "import os", "UPPER = 3\nprint(UPPER)"]
-)
-def test_a_tagged_cell_holds_definitions_only(house, source):
-    house("01_data/01_areas", IMPORTS, ("areas", source))
-    with pytest.raises(
-        Refused, match="01_data/01_areas: a cell tagged shared:areas may hold functions"
-    ):
-        copying.copy()
-
-
 def test_names_are_those_that_code_takes_from_outside():
     source = (
         "LIMIT = other\n\n\nclass A(nn.Module):\n    x: Tensor\n\n    def f(self, y: int = LIMIT) -> 'B':\n"
