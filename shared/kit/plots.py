@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -62,3 +63,14 @@ def token_boxes(tokens: Sequence[str], colours: Sequence[str] | None = None, not
         boxes.append(f'<span style="display:inline-block;background:{colour};color:#000;border-radius:3px;'
                      f'padding:1px 4px;margin:2px;text-align:center;font-family:monospace">{text}{note}</span>')
     return '<div style="line-height:1.6">' + "".join(boxes) + "</div>"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows of plain values below a head, as an HTML table; line breaks are kept."""
+
+    def line(cells: Sequence[Any], tag: str) -> str:
+        texts = [html.escape(str(cell)).replace("\n", "<br>") for cell in cells]
+        style = "padding:2px 10px;text-align:left"
+        return "<tr>" + "".join(f'<{tag} style="{style}">{text}</{tag}>' for text in texts) + "</tr>"
+
+    return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
