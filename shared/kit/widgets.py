@@ -19,7 +19,10 @@ LAYOUT = W.Layout(width="560px", max_width="100%")
 
 
 def slider(label: str, value: float, low: float, high: float, step: float = 1) -> W.Widget:
-    """A slider of whole numbers, or of decimals if one of its numbers is one."""
+    """A slider of whole numbers, or of decimals if one of its numbers is one.
+
+    The label names the unit.
+    """
     whole = all(isinstance(x, int) for x in (value, low, high, step))
     kind = W.IntSlider if whole else W.FloatSlider
     return kind(
