@@ -84,14 +84,22 @@ def train_in_room(
 
 
 def room_loaders(text: str, tokenizer: Any, chosen: RunSettings) -> tuple[DataLoader, DataLoader]:
-    """Batches of the training share of the text, shuffled, and of the rest, in order."""
+    """Batches of the training share of the text, shuffled, and of the rest, in order.
+
+    Raises ValueError if one of them is too short for a batch.
+    """
     train_text, val_text = split_text(text, chosen.train_ratio)
     train_ids = tokenizer.encode(train_text)
     val_ids = tokenizer.encode(val_text)
-    return (
-        create_dataloader(train_ids, chosen.batch_size, CONTEXT_LENGTH, CONTEXT_LENGTH),
-        create_dataloader(val_ids, 4, CONTEXT_LENGTH, CONTEXT_LENGTH, shuffle=False),
-    )
+    train_loader = create_dataloader(train_ids, chosen.batch_size, CONTEXT_LENGTH, CONTEXT_LENGTH)
+    val_loader = create_dataloader(val_ids, 4, CONTEXT_LENGTH, CONTEXT_LENGTH, shuffle=False)
+    for name, loader in (("training", train_loader), ("validation", val_loader)):
+        if not len(loader):
+            raise ValueError(
+                f"the {name} share of the text has {len(loader.dataset)} windows, too few for a "
+                f"batch of {loader.batch_size}: change the batch size or the training share"
+            )
+    return train_loader, val_loader
 
 
 def train_run(
