@@ -58,12 +58,11 @@ class Run:
 
 def train_in_room(
     text: str, tokenizer: Any, runs: list[Run], **settings: float
-) -> Iterator[tuple[Figure | None, str]]:
-    """Train a small GPT as RunSettings(**settings) say; yield after each step.
+) -> Iterator[tuple[str, Figure | None, str]]:
+    """Train a small GPT as RunSettings(**settings) say; append the run to `runs`.
 
-    What is yielded are the curves of all `runs`, now and then, and a line on the newest, which is
-    appended to `runs`. Raises ValueError if the text is too short, and FloatingPointError if a loss
-    is not finite.
+    Yields after each step how far the run is, now and then the curves of all `runs`, and a sample.
+    Raises ValueError if the text is too short, FloatingPointError if a loss is not finite.
     """
     chosen = RunSettings(**settings)
     torch.manual_seed(123)
@@ -80,7 +79,7 @@ def train_in_room(
         if last or time.perf_counter() - drawn > SECONDS_A_PICTURE:
             figure = draw_runs(runs, tokenizer.n_vocab)
             drawn = time.perf_counter()
-        yield figure, status_html(run)
+        yield status(run), figure, f"<b>sample:</b> {html.escape(run.sample)}"
 
 
 def room_loaders(text: str, tokenizer: Any, chosen: RunSettings) -> tuple[DataLoader, DataLoader]:
@@ -140,16 +139,17 @@ def write_sample(model: nn.Module, tokenizer: Any) -> str:
     return tokenizer.decode(ids)
 
 
-def status_html(run: Run) -> str:
-    """How far a run is, its losses, speed and time, and a sample of its text."""
+def status(run: Run) -> str:
+    """How far a run is, its losses, speed and time, on one line."""
     whole = run.seconds / run.steps * run.total_steps
-    parts = (
-        f"step {run.steps} of {run.total_steps}",
-        f"training {run.train_losses[-1]:.2f}, validation {run.val_losses[-1]:.2f}",
-        f"{run.tokens_seen / run.seconds:,.0f} tokens/s",
-        f"{run.seconds:.0f} of about {whole:.0f} s",
+    return "; ".join(
+        (
+            f"step {run.steps} of {run.total_steps}",
+            f"training {run.train_losses[-1]:.2f}, validation {run.val_losses[-1]:.2f}",
+            f"{run.tokens_seen / run.seconds:,.0f} tokens/s",
+            f"{run.seconds:.0f} of about {whole:.0f} s",
+        )
     )
-    return f"{'; '.join(parts)}<br><b>sample:</b> {html.escape(run.sample)}"
 
 
 def run_label(number: int, run: Run, first: Run) -> str:
@@ -185,5 +185,6 @@ def draw_runs(runs: Sequence[Run], vocab_size: int) -> Figure:
         title += f"; losses above {TOP_LOSS:g} are drawn at {TOP_LOSS:g}"
     top = min(1.1 * max(highest, 7.5), TOP_LOSS + 0.2)
     ax.set(xlabel="tokens seen", ylabel="loss (nats a token)", ylim=(0, top), title=title)
-    ax.legend(fontsize=8, loc="upper right")
+    # below, since the label of a run may be as wide as the picture
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.14), frameon=False)
     return figure
