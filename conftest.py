@@ -1,6 +1,7 @@
 """What must hold for notebooks too: a cell never run fails, nothing leaves the machine."""
 
 import os
+import sys
 
 import pytest
 
@@ -24,3 +25,11 @@ def pytest_runtest_setup(item):
             "run `python -m shared.kit.course run` on its notebook",
             pytrace=False,
         )
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """No test leaves a figure to the next."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -1,1 +1,1 @@
-"""The reusable code of the course: born in a notebook, kept by `python -m shared.kit.course copy`."""
+"""The code of the course, born in notebooks; `python -m shared.kit.course copy` writes it."""

@@ -4,6 +4,7 @@ tell apart.
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -107,3 +108,16 @@ def token_boxes(
             note = f'<br><small style="color:#444">{html.escape(str(notes[i]))}</small>'
         boxes.append(f'<span style="{BOX};background:{colour}">{text}{note}</span>')
     return '<div style="line-height:1.6">' + "".join(boxes) + "</div>"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows of plain values below a head, as an HTML table; line breaks are kept."""
+
+    def line(cells: Sequence[Any], tag: str) -> str:
+        texts = [html.escape(str(cell)).replace("\n", "<br>") for cell in cells]
+        style = "padding:2px 10px;text-align:left"
+        return (
+            "<tr>" + "".join(f'<{tag} style="{style}">{text}</{tag}>' for text in texts) + "</tr>"
+        )
+
+    return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"

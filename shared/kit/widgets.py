@@ -5,8 +5,8 @@ import base64
 import html
 import io
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ipywidgets as W
@@ -19,15 +19,30 @@ LAYOUT = W.Layout(width="560px", max_width="100%")
 
 
 def slider(label: str, value: float, low: float, high: float, step: float = 1) -> W.Widget:
-    """A slider of whole numbers, or of decimals if a number among its arguments is one; name the unit in the label."""
-    kind = W.IntSlider if all(isinstance(x, int) for x in (value, low, high, step)) else W.FloatSlider
-    return kind(value=value, min=low, max=high, step=step, description=label, style=WIDE, layout=LAYOUT)
+    """A slider of whole numbers, or of decimals if one of its numbers is one.
+
+    The label names the unit.
+    """
+    whole = all(isinstance(x, int) for x in (value, low, high, step))
+    kind = W.IntSlider if whole else W.FloatSlider
+    return kind(
+        value=value, min=low, max=high, step=step, description=label, style=WIDE, layout=LAYOUT
+    )
 
 
 def log_slider(label: str, value: float, low: int, high: int, step: float = 0.25) -> W.Widget:
     """A slider over powers of ten, from 10**low to 10**high."""
-    return W.FloatLogSlider(value=value, base=10, min=low, max=high, step=step, description=label, style=WIDE,
-                            layout=LAYOUT, readout_format=".1e")
+    return W.FloatLogSlider(
+        value=value,
+        base=10,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        style=WIDE,
+        layout=LAYOUT,
+        readout_format=".1e",
+    )
 
 
 def choice(label: str, options: Any, value: Any = None) -> W.Dropdown:
@@ -49,6 +64,17 @@ def textbox(label: str, value: str, rows: int = 1) -> W.Widget:
     return kind(value=value, description=label, style=WIDE, layout=W.Layout(width="720px"))
 
 
+@contextmanager
+def closed_figures() -> Iterator[None]:
+    """Close the figures that the code inside leaves open in pyplot, so that no cell shows them."""
+    before = plt.get_fignums()
+    try:
+        yield
+    finally:
+        for number in set(plt.get_fignums()) - set(before):
+            plt.close(number)
+
+
 def png_bytes(figure: Figure) -> bytes:
     """A figure as a PNG file; closes the figure, so that it is not shown a second time."""
     buffer = io.BytesIO()
@@ -58,7 +84,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def align(controls: dict[str, W.Widget]) -> None:
-    """Give all labels left of their control one width, so that the controls, boxes too, begin at one line."""
+    """Give all labels left of their control one width, so that all controls begin at one line."""
     labelled = [control for control in controls.values() if not isinstance(control, W.Checkbox)]
     width = f"{0.6 * max((len(control.description) for control in labelled), default=0):.0f}em"
     for control in controls.values():
@@ -71,65 +97,90 @@ def align(controls: dict[str, W.Widget]) -> None:
 def error_html(error: Exception) -> str:
     """An error as one line in the page's own colour for errors, light or dark."""
     text = "".join(traceback.format_exception_only(error)).strip()
-    return f'<span class="lab-error" style="color:var(--jp-error-color1,#b00020)">{html.escape(text)}</span>'
+    style = "color:var(--jp-error-color1,#b00020)"
+    return f'<span class="lab-error" style="{style}">{html.escape(text)}</span>'
+
+
+def values_of(controls: dict[str, W.Widget]) -> dict[str, Any]:
+    """The values that the controls have now, by name."""
+    return {name: control.value for name, control in controls.items()}
 
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop in which the kernel runs the cells; None where there is no kernel, as in a test."""
+    """The event loop in which the kernel runs the cells; None without a kernel, as in a test."""
     with suppress(RuntimeError):
         return asyncio.get_running_loop()
+
+
+def as_tuple(result: Any) -> tuple:
+    """What a lab's function returned or yielded, always as a tuple of parts."""
+    return result if isinstance(result, tuple) else (result,)
+
+
+def new_part(part: Any) -> W.Widget:
+    """A widget that shows a figure or HTML."""
+    if not isinstance(part, Figure):
+        return W.HTML(part)
+    at_its_size = W.Layout(align_self="flex-start", max_width="100%")  # stretched it would blur
+    return W.Image(value=png_bytes(part), format="png", layout=at_its_size)
+
+
+def update_parts(widgets: list[W.Widget], parts: tuple) -> None:
+    """Show other figures and HTML in the same widgets; a part that is None leaves its widget."""
+    for widget, part in zip(widgets, parts, strict=True):
+        if part is not None:
+            widget.value = png_bytes(part) if isinstance(part, Figure) else part
 
 
 class Lab:
     """Controls above what `draw` returns for their values: a figure, HTML, or a tuple of these.
 
-    Without a kernel (GitHub, print) the saved notebook shows the picture of the first values. Quick moves share one
-    redraw. An error in `draw` is shown in place and leaves the last picture; without an event loop it is raised.
-    JupyterLab tells of a moved control in a second thread; the drawing is done in that of the cells, so that never two
-    touch a model or pyplot at once. While a long cell runs, the lab waits and says so.
+    Without a kernel (GitHub, print) the saved notebook shows the picture of the first values.
+    Quick moves share one redraw. An error in `draw` is shown in place and leaves the last picture;
+    without an event loop it is raised. JupyterLab tells of a moved control in a second thread; the
+    drawing is done in that of the cells, so that never two touch a model or pyplot at once. While a
+    long cell runs, the lab waits and says so.
     """
 
     def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
-        self.draw, self.controls = draw, controls
+        self.draw = draw
+        self.controls = controls
         align(controls)
         self.message = W.HTML()
-        self.parts = [self.show_part(part) for part in self.results()]
+        with closed_figures():
+            self.parts = [new_part(part) for part in self.results()]
         self.box = W.VBox([*controls.values(), self.message, *self.parts])
-        self.loop, self.waiting = kernel_loop(), None
+        self.loop = kernel_loop()
+        self.waiting: asyncio.TimerHandle | None = None
         for control in controls.values():
             control.observe(self.on_change, names="value")
 
     def results(self) -> tuple:
-        """What `draw` returns for the controls' values, always as a tuple."""
-        result = self.draw(**{name: control.value for name, control in self.controls.items()})
-        return result if isinstance(result, tuple) else (result,)
-
-    @staticmethod
-    def show_part(part: Any) -> W.Widget:
-        if not isinstance(part, Figure):
-            return W.HTML(part)
-        at_its_size = W.Layout(align_self="flex-start", max_width="100%")  # a box would stretch it until it blurs
-        return W.Image(value=png_bytes(part), format="png", layout=at_its_size)
+        """What `draw` returns for the controls' values."""
+        return as_tuple(self.draw(**values_of(self.controls)))
 
     def redraw(self) -> None:
         """Draw again for the values that the controls have now."""
         self.waiting = None
-        for widget, part in zip(self.parts, self.results(), strict=True):
-            widget.value = png_bytes(part) if isinstance(part, Figure) else part
+        with closed_figures():
+            update_parts(self.parts, self.results())
         self.message.value = ""
 
     def on_change(self, change: Any) -> None:
-        if self.loop is None:  # a test sets the value, and wants the result or the error at once
+        """Ask the loop for a redraw; without a loop (a test) redraw at once."""
+        if self.loop is None:
             return self.redraw()
         self.message.value = "<i>working ...</i>"
         self.loop.call_soon_threadsafe(self.redraw_soon)
 
     def redraw_soon(self) -> None:
+        """Redraw in a moment, unless another move comes in between."""
         if self.waiting:
             self.waiting.cancel()
         self.waiting = self.loop.call_later(WAIT_SECONDS, self.redraw_or_explain)
 
     def redraw_or_explain(self) -> None:
+        """Redraw, or show the error."""
         try:
             self.redraw()
         except Exception as error:
@@ -144,77 +195,3 @@ class Lab:
             else:
                 bundle.setdefault("text/html", widget.value)
         return bundle
-
-
-class LiveLab:
-    """A lab whose work takes seconds: `draw` is a generator that yields its picture again and again, up to the last.
-
-    It runs to its end once for the controls' first values, for readers without a kernel; from then on between Run and
-    Stop. What it yields is as for Lab; a part that is None stays as it was. The work runs in the thread of the cells,
-    as in Lab, and between two yields other cells may run.
-    """
-
-    def __init__(self, draw: Callable[..., Any], **controls: W.Widget) -> None:
-        self.draw, self.controls = draw, controls
-        align(controls)
-        self.parts: list[W.Widget] = []
-        for result in self.steps():
-            self.show(result)
-        self.run_button = W.Button(description="Run", button_style="primary")
-        self.stop_button = W.Button(description="Stop", disabled=True)
-        self.message = W.HTML("")
-        self.run_button.on_click(lambda button: self.start())
-        self.stop_button.on_click(lambda button: self.stop("stopped"))
-        self.box = W.VBox([*controls.values(), W.HBox([self.run_button, self.stop_button, self.message]), *self.parts])
-        self.loop, self.work_number = kernel_loop(), 0
-        for name, control in controls.items():
-            control.observe(lambda change, name=name: self.on_change(name, change["new"]), names="value")
-
-    def on_change(self, name: str, value: Any) -> None:
-        """Say that what is shown belongs to other values."""
-        self.message.value = f"<i>{html.escape(name)} is now {html.escape(str(value))}: press Run</i>"
-
-    def show(self, result: Any) -> None:
-        """Put what `draw` yielded into the page."""
-        result = result if isinstance(result, tuple) else (result,)
-        self.parts = self.parts or [Lab.show_part(part) for part in result]
-        for widget, part in zip(self.parts, result, strict=True):
-            if part is not None:
-                widget.value = png_bytes(part) if isinstance(part, Figure) else part
-
-    def steps(self) -> Any:
-        """The generator for the controls' values."""
-        return self.draw(**{name: control.value for name, control in self.controls.items()})
-
-    def start(self) -> None:
-        """Begin anew with the controls' values; without an event loop (a test) run to the end at once."""
-        self.stop("")
-        if self.loop is None:
-            for result in self.steps():
-                self.show(result)
-            return
-        self.stop_button.disabled = False
-        self.message.value = "<i>working ...</i>"
-        asyncio.run_coroutine_threadsafe(self.work(self.work_number), self.loop)
-
-    def stop(self, message: str) -> None:
-        """End the work at hand, if any, after its step; what it has shown stays."""
-        self.work_number += 1  # work with an older number ends
-        self.stop_button.disabled = True
-        self.message.value = message
-
-    async def work(self, number: int) -> None:
-        """Show step after step, until the last or until another number is at work."""
-        ending = "done"
-        try:
-            for result in self.steps():
-                if number != self.work_number:
-                    return
-                self.show(result)
-                await asyncio.sleep(0.01)  # lets other cells run
-        except Exception as error:
-            ending = error_html(error)
-        if number == self.work_number:
-            self.stop(ending)
-
-    _repr_mimebundle_ = Lab._repr_mimebundle_

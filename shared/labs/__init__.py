@@ -1,1 +1,1 @@
-"""The pictures behind the labs, one module a chapter: plain functions of the values that the controls hold."""
+"""The pictures behind the labs, one module a notebook: plain functions that draw."""

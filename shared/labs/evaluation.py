@@ -1,4 +1,4 @@
-"""The pictures behind the lab on evaluation: shares of right answers with their intervals."""
+"""The lab of 05_instruction_finetuning/07_evaluation: shares with their intervals."""
 
 from collections.abc import Mapping
 from statistics import NormalDist
@@ -11,7 +11,7 @@ from shared.kit.plots import BLUE, ORANGE
 
 
 def interval_figure(scores: Mapping[str, tuple[int, int]], confidence: float = 0.95) -> Figure:
-    """The share of right answers of each family as a dot, its Wilson interval as a line; best family on top."""
+    """Each family's share of right answers as a dot on its Wilson interval; best family on top."""
     families = sorted(scores, key=lambda family: scores[family][0] / scores[family][1])
     figure, ax = plt.subplots(figsize=(7, 0.6 + 0.24 * len(families)))
     for row, family in enumerate(families):
@@ -27,16 +27,24 @@ def interval_figure(scores: Mapping[str, tuple[int, int]], confidence: float = 0
 def interval_lab(percent: int, answers: int, confidence: int) -> Figure:
     """Wilson's and the plain interval around a share of right answers, both in percent."""
     right = round(percent / 100 * answers)
-    share, z = right / answers, NormalDist().inv_cdf((1 + confidence / 100) / 2)
+    share = right / answers
+    z = NormalDist().inv_cdf((1 + confidence / 100) / 2)
     half = z * (share * (1 - share) / answers) ** 0.5
     figure, ax = plt.subplots(figsize=(7, 2.2))
-    for row, (low, high), colour in ((1, wilson_interval(right, answers, confidence / 100), BLUE),
-                                     (0, (share - half, share + half), ORANGE)):
-        ax.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=3, marker="|", markersize=14)
+    for row, (low, high), colour in (
+        (1, wilson_interval(right, answers, confidence / 100), BLUE),
+        (0, (share - half, share + half), ORANGE),
+    ):
+        style = {"color": colour, "linewidth": 3, "marker": "|", "markersize": 14}
+        ax.plot([100 * low, 100 * high], [row, row], **style)
         ax.text(50, row + 0.2, f"{100 * low:.1f} to {100 * high:.1f}", ha="center")
     ax.plot([100 * share, 100 * share], [-0.4, 1.6], color="black", linestyle=":")
     ax.set_yticks([0, 1], ["plain", "Wilson"])
-    ax.set(title=f"{right} of {answers} right", xlabel=f"true share of right answers (%), {confidence}% interval",
-           xlim=(-10, 110), ylim=(-0.5, 1.7))
+    ax.set(
+        title=f"{right} of {answers} right",
+        xlabel=f"true share of right answers (%), {confidence}% interval",
+        xlim=(-10, 110),
+        ylim=(-0.5, 1.7),
+    )
     figure.tight_layout()
     return figure

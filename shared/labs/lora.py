@@ -1,40 +1,18 @@
-"""The pictures behind the lab on LoRA: what an adapter costs, and what a short run with it scores."""
+"""The lab of 05_instruction_finetuning/05_lora: what an adapter costs and what it scores."""
 
 import copy
-import html
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from shared.kit.plots import BLUE, ORANGE
+from shared.kit.plots import BLUE, ORANGE, table
 from shared.lora import ALL_LINEAR, apply_lora, count_trainable
 from shared.training import calc_loss_batch
-
-CELL = "padding:2px 10px;text-align:left"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows of plain values as an HTML table with a head."""
-    def line(cells: Sequence[Any], tag: str) -> str:
-        return "<tr>" + "".join(f'<{tag} style="{CELL}">{html.escape(str(c))}</{tag}>' for c in cells) + "</tr>"
-
-    return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
-
-
-def score_table(scores: Mapping[str, Mapping[str, tuple[int, int]]]) -> str:
-    """{"base": {family: (right, total)}, ...} as a table: a row for each family, a column for each model, a sum."""
-    models = list(scores)
-    families = list(scores[models[0]])
-    rows = [[family, *(f"{scores[m][family][0]} of {scores[m][family][1]}" for m in models)] for family in families]
-    sums = [tuple(map(sum, zip(*scores[m].values()))) for m in models]
-    return table(["family", *models], [*rows, ["all", *(f"{right} of {total}" for right, total in sums)]])
-
 
 LAYER_CHOICES = {
     "all linear layers": ALL_LINEAR,
@@ -58,19 +36,29 @@ def cost_figure(trainable: int, total: int) -> Figure:
     return figure
 
 
-def short_runs(base: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], score: Callable[[nn.Module], tuple[int, int]],
-               history: list, steps: int, layers: str, rank: int, alpha: float) -> Iterator[tuple[Figure | None, str]]:
-    """Train a fresh copy of `base` for a few steps; yield its cost, then how far it is, then all runs so far.
+def short_runs(
+    base: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    score: Callable[[nn.Module], tuple[int, int]],
+    history: list,
+    steps: int,
+    layers: str,
+    rank: int,
+    alpha: float,
+) -> Iterator[tuple[Figure | None, str]]:
+    """Train a fresh copy of `base` for a few steps; yield its cost, its progress, then all runs.
 
-    `score` gives (right answers, answers). Raises ValueError for a rank that is larger than a layer.
+    `score` gives (right answers, answers). Raises ValueError for a rank larger than a layer.
     """
-    model, targets = copy.deepcopy(base), LAYER_CHOICES[layers]
+    model = copy.deepcopy(base)
+    targets = LAYER_CHOICES[layers]
     model.requires_grad_(True)
     torch.manual_seed(123)
     if targets:
         apply_lora(model, targets, rank, alpha)
     trainable, total = count_trainable(model)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3 if targets else 1e-3)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=5e-3 if targets else 1e-3)
     yield cost_figure(trainable, total), "working ..."
     model.train()
     start = time.perf_counter()
@@ -81,9 +69,11 @@ def short_runs(base: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], score:
         optimizer.step()
         if step % 3 == 0:
             seconds = time.perf_counter() - start
-            yield None, (f"working: step {step} of {steps}, loss {loss.item():.2f}, {seconds:.0f} s, "
-                         f"{seconds / step * (steps - step):.0f} s to go")
+            left = seconds / step * (steps - step)
+            told = f"step {step} of {steps}, loss {loss.item():.2f}, {seconds:.0f} s"
+            yield None, f"working: {told}, {left:.0f} s to go"
     right, answers = score(model.eval())
-    settings = ("-", "-") if not targets else (rank, f"{alpha:g}")
-    history.append((layers, *settings, f"{trainable:,}", f"{loss.item():.3f}", f"{right} of {answers}"))
+    settings = (rank, f"{alpha:g}") if targets else ("-", "-")
+    numbers = (f"{trainable:,}", f"{loss.item():.3f}", f"{right} of {answers}")
+    history.append((layers, *settings, *numbers))
     yield None, table(("layers", "rank", "alpha", "trained", "last loss", "right"), history)

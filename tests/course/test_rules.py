@@ -371,7 +371,7 @@ def test_linters(command):
 
 
 def test_copies_of_cells_are_set_as_the_cells_are():
-    """ruff format leaves notebooks and their copies alone; a new taught module is left out by name."""
+    """ruff format leaves notebooks and their copies alone; taught modules are named for it."""
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     excluded = re.search(r"\[tool\.ruff\.format\].*?exclude = \[(.*?)\]", settings, re.S)[1]
     named = set(re.findall(r'"shared/(\w+)\.py"', excluded))

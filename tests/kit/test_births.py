@@ -37,7 +37,9 @@ def test_a_name_is_for_keeps_or_not():
 
 
 def test_each_imported_name_has_its_statement():
-    found = import_statements("import math\nimport torch.nn as nn\nfrom a.b import c, d as e\nx = 1")
+    found = import_statements(
+        "import math\nimport torch.nn as nn\nfrom a.b import c, d as e\nx = 1"
+    )
     assert found == {
         "math": "import math",
         "nn": "import torch.nn as nn",

@@ -15,7 +15,7 @@ AREA = "# why\ndef area(radius: float) -> float:\n    return math.pi * radius**2
 
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    """A course of two notebooks; returns a function that writes one: house("01_data/01_areas", imports, cells)."""
+    """An empty course; returns a function that writes a notebook: house(name, imports, *cells)."""
     monkeypatch.setattr(repository, "ROOT", tmp_path)
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "__init__.py").touch()
@@ -42,7 +42,8 @@ def test_a_new_module_is_written_with_its_imports(house):
     house("01_data/01_areas", IMPORTS, ("areas", AREA), ("areas", "LIMIT = 5"))
     assert copying.copy() == ["areas"]
     assert text("areas").startswith(
-        f'"""Areas.\n\nWritten from 01_data/01_areas: change it there.\n"""\n\nimport math\n\n\n{AREA}\n\n\nLIMIT = 5\n'
+        '"""Areas.\n\nWritten from 01_data/01_areas: change it there.\n"""\n\n'
+        f"import math\n\n\n{AREA}\n\n\nLIMIT = 5\n"
     )
     assert copying.copy() == [] and not copying.differences() and not copying.strays()
 
@@ -146,7 +147,8 @@ def test_a_missing_import_is_named(house):
 
 def test_names_are_those_that_code_takes_from_outside():
     source = (
-        "LIMIT = other\n\n\nclass A(nn.Module):\n    x: Tensor\n\n    def f(self, y: int = LIMIT) -> 'B':\n"
+        "LIMIT = other\n\n\nclass A(nn.Module):\n    x: Tensor\n\n"
+        "    def f(self, y: int = LIMIT) -> 'B':\n"
         "        local = y\n        return [i for i in math.ceil(local)] + len(self.x)"
     )
     assert copying.names_needed(source) == {"other", "nn", "Tensor", "math"}

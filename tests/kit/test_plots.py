@@ -6,12 +6,6 @@ import pytest
 from shared.kit import plots
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 def numbers_in(figure: plt.Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
@@ -64,3 +58,14 @@ def test_boxes_show_spaces_and_escape_html():
 def test_boxes_take_the_colours_that_they_are_given():
     boxes = plots.token_boxes(["a", "b"], colours=["#123456", "#abcdef"])
     assert boxes.index("#123456") < boxes.index("#abcdef") and "<small" not in boxes
+
+
+def test_the_table_escapes_what_models_write():
+    assert "<b>" not in plots.table(["x"], [["<b>bold</b>"]]) and "&lt;b&gt;" in plots.table(
+        ["x"], [["<b>bold</b>"]]
+    )
+
+
+def test_the_table_keeps_line_breaks_and_numbers():
+    shown = plots.table(["a", "b"], [["x\ny", 3]])
+    assert "x<br>y" in shown and ">3</td>" in shown and shown.count("<th") == 2

@@ -1,4 +1,4 @@
-"""Saved outputs are those of the pinned environment and of this code, and a second run changes nothing."""
+"""Saved outputs are those of this code, and a second run changes nothing."""
 
 import nbformat
 import pytest

@@ -2,12 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pytest
 
-from shared.kit.widgets import Lab, LiveLab, choice, log_slider, slider, switch, textbox
+from shared.kit.widgets import Lab, choice, log_slider, slider, switch, textbox
 
 
 def draw_figure(x: int) -> plt.Figure:
@@ -26,7 +25,9 @@ def test_a_moved_slider_draws_another_picture_and_closes_its_figures():
 
 
 def test_a_saved_notebook_shows_the_first_picture():
-    bundle = Lab(lambda x: (draw_figure(x), f"<b>{x}</b>"), x=slider("x", 1, 0, 5))._repr_mimebundle_()
+    bundle = Lab(
+        lambda x: (draw_figure(x), f"<b>{x}</b>"), x=slider("x", 1, 0, 5)
+    )._repr_mimebundle_()
     assert bundle["text/html"] == "<b>1</b>" and bundle["text/plain"] == "<Lab: x>"
     assert bundle["image/png"] and "application/vnd.jupyter.widget-view+json" in bundle
 
@@ -68,29 +69,46 @@ def test_what_a_second_thread_moves_is_drawn_in_the_thread_of_the_cells():
         names.append(threading.current_thread().name)
         return str(x)
 
-    def draw_live(x: int) -> Iterator[str]:
-        yield draw(x)
-
-    async def use() -> tuple[Lab, LiveLab]:
-        lab, live = Lab(draw, x=slider("x", 0, 0, 10)), LiveLab(draw_live, x=slider("x", 0, 0, 10))
+    async def use() -> Lab:
+        lab = Lab(draw, x=slider("x", 0, 0, 10))
         await asyncio.to_thread(lab.controls["x"].set_state, {"value": 7})
-        await asyncio.to_thread(live.controls["x"].set_state, {"value": 8})
-        await asyncio.to_thread(live.run_button.click)
         await asyncio.sleep(0.2)
-        return lab, live
+        return lab
 
-    lab, live = asyncio.run(use())
-    assert (lab.parts[0].value, live.parts[0].value) == ("7", "8")
-    assert len(names) == 4 and set(names) == {threading.main_thread().name}
+    lab = asyncio.run(use())
+    assert lab.parts[0].value == "7"
+    assert names == [threading.main_thread().name] * 2
+
+
+def test_figures_of_a_drawing_that_fails_are_closed_and_others_stay():
+    def draw(x: int) -> plt.Figure:
+        figure = draw_figure(x)
+        if x:
+            raise ValueError("no")
+        return figure
+
+    plt.close("all")
+    plt.figure(7)  # a learner's own
+    lab = Lab(draw, x=slider("x", 0, 0, 5))
+    with pytest.raises(ValueError, match="no"):
+        lab.controls["x"].value = 3
+    assert plt.get_fignums() == [7]
+    plt.close("all")
 
 
 def test_a_long_label_of_a_box_pushes_no_slider_aside():
-    lab = Lab(lambda x, on: "", x=slider("x (m)", 1, 0, 5), on=switch("a much longer text beside a box to tick"))
+    lab = Lab(
+        lambda x, on: "",
+        x=slider("x (m)", 1, 0, 5),
+        on=switch("a much longer text beside a box to tick"),
+    )
     assert lab.controls["x"].style.description_width == "3em"
     assert lab.controls["on"].layout.margin.endswith(" 3em")
 
 
 def test_controls():
-    assert isinstance(slider("n", 1, 0, 2).value, int) and isinstance(slider("p", 1, 0, 2, 0.1).value, float)
+    assert isinstance(slider("n", 1, 0, 2).value, int) and isinstance(
+        slider("p", 1, 0, 2, 0.1).value, float
+    )
     assert choice("kind", ["a", "b"], "b").value == "b" and choice("kind", ["a", "b"]).value == "a"
     assert log_slider("rate", 1e-3, -5, 0).value == pytest.approx(1e-3)

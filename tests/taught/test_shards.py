@@ -26,11 +26,7 @@ def test_windows_of_shards_are_those_of_the_list(tmp_path):
 
 @pytest.mark.parametrize(
     "ids, size, message",
-    [
-        ([1, 70_000], 10, "70000 do not fit"),
-        ([-1], 10, "-1 to -1"),
-        ([1], 0, "tokens_a_shard=0"),
-    ],
+    [([1, 70_000], 10, "70000 do not fit"), ([-1], 10, "-1 to -1"), ([1], 0, "tokens_a_shard=0")],
 )
 def test_bad_ids_are_refused(tmp_path, ids, size, message):
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""The drawings of the labs on schedules and plans, as plain functions."""
+"""The plan's bars add up, and every choice draws."""
 
 import itertools
 
@@ -6,25 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from shared.gpt2_weights import GPT2_SIZES
-from shared.labs.scaling import DEVICES, draw_plan, draw_schedule
-from shared.schedules import learning_rate_at
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.mark.parametrize("total, warmup, peak, percent", [
-    (200, 0, 1e-4, 0), (200, 190, 1e-2, 100), (2000, 0, 1e-2, 0), (2000, 190, 1e-4, 10),
-])
-def test_the_schedule_drawn_is_the_schedule(total, warmup, peak, percent):
-    figure = draw_schedule(total, warmup, peak, percent)
-    x, y = figure.axes[0].lines[0].get_data()
-    assert list(x) == list(range(total))
-    assert list(y) == [learning_rate_at(step, total, warmup, peak, peak * percent / 100) for step in range(total)]
-    assert figure.axes[0].get_xlabel() == "step" and figure.axes[0].get_ylabel() == "learning rate"
+from shared.labs.scaling_out import DEVICES, draw_plan
 
 
 def test_the_bars_add_up_and_the_title_says_whether_they_fit():
@@ -47,7 +29,9 @@ def test_sharding_and_mixed_precision_make_the_bars_shorter():
 
 
 def test_every_choice_of_the_lab_draws():
-    for devices, batch_size in itertools.product((1, 2, 4, 8, 16, 64, 512), (1, 2, 4, 8, 16, 32, 64)):
+    for devices, batch_size in itertools.product(
+        (1, 2, 4, 8, 16, 64, 512), (1, 2, 4, 8, 16, 32, 64)
+    ):
         if devices * batch_size <= 512:
             draw_plan("gpt2", "H100 80 GB", devices, 300.0, 70.0, batch_size, True, False)
             plt.close("all")

@@ -1,0 +1,145 @@
+"""The lab of 03_gpt/03_counting_parameters: what a GPT of a given size costs."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from shared.counting import activation_bytes, count_parameters, flops_per_token
+from shared.gpt import GPTConfig
+from shared.kit.plots import BLUE, ORANGE, PINK, SKY
+
+# peak TFLOP/s of dense 16-bit matrix products (data sheets), and dollars a GPU hour (rounded list
+# prices of clouds)
+PRICES = {2019: ("V100", 125, 3.06), 2022: ("A100", 312, 4.10), 2024: ("H100", 989, 3.50)}
+UTILISATION = 0.4
+GPUS = 8
+# bytes a parameter: to run; to train: weights, gradients, AdamW (0: cannot be trained); and bytes a
+# number among the activations
+PRECISIONS = {
+    "float32": (4, (4, 4, 8), 4),
+    "bfloat16, mixed": (2, (4, 4, 8), 2),
+    "int8, to run only": (1, (0, 0, 0), 0),
+}
+
+
+def gpu_hours(cfg: GPTConfig, billion_tokens: float, year: int) -> float:
+    """Hours on eight GPUs of a year: operations over eight peak speeds at 40 percent."""
+    _, tflops, _ = PRICES[year]
+    operations = 3 * flops_per_token(cfg, cfg.context_length) * billion_tokens * 1e9
+    return operations / (GPUS * tflops * 1e12 * UTILISATION) / 3600
+
+
+def memory_bars(cfg: GPTConfig, precision: str, batch: int) -> dict[str, list[float]]:
+    """GB to run and to train, by part: {"weights": [run, train], ...}."""
+    run, train, activation = PRECISIONS[precision]
+    n = sum(count_parameters(cfg).values()) / 1e9
+    activations = 0.0
+    if activation:
+        activations = activation_bytes(cfg, batch, cfg.context_length, activation) / 1e9
+    return {
+        "weights": [n * run, n * train[0]],
+        "gradients": [0, n * train[1]],
+        "AdamW": [0, n * train[2]],
+        "activations": [0, activations],
+    }
+
+
+def draw_calculator(
+    layers: int,
+    heads: int,
+    head_width: int,
+    context: int,
+    vocabulary: int,
+    tied: bool,
+    bias: bool,
+    precision: str,
+    batch: int,
+    tokens: float,
+    year: int,
+    cpu: float,
+) -> tuple[Figure, str]:
+    """A GPT's parameters and memory as bars; its operations, speed and price; cpu in GFLOP/s."""
+    cfg = GPTConfig(
+        vocabulary,
+        context,
+        heads * head_width,
+        heads,
+        layers,
+        drop_rate=0.0,
+        qkv_bias=bias,
+        tie_weights=tied,
+    )
+    figure = size_figure(cfg, memory_bars(cfg, precision, batch))
+    return figure, calculator_table(cfg, tokens, year, cpu)
+
+
+def size_figure(cfg: GPTConfig, memory: Mapping[str, Sequence[float]]) -> Figure:
+    """Parameters by part, and the GB of `memory_bars`, as bars."""
+    parts = count_parameters(cfg)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.8), gridspec_kw={"wspace": 0.25})
+    bars = left.barh(list(parts), [n / 1e6 for n in parts.values()], color=BLUE)
+    left.bar_label(bars, [f" {n / 1e6:,.1f}" for n in parts.values()])
+    left.margins(x=0.2)
+    left.invert_yaxis()
+    left.set(
+        xlabel="parameters (million)",
+        title=f"width {cfg.emb_dim:,}: {sum(parts.values()):,} parameters",
+    )
+    start = [0.0, 0.0]
+    for (part, sizes), colour in zip(memory.items(), (BLUE, SKY, ORANGE, PINK)):
+        right.barh(["to run", "to train"], sizes, left=start, color=colour, label=part)
+        start = [a + b for a, b in zip(start, sizes)]
+    right.invert_yaxis()
+    right.set(xlabel="memory (GB)", title=f"{start[0]:,.2f} GB to run, {start[1]:,.2f} GB to train")
+    right.legend(
+        ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.25), frameon=False, fontsize=8
+    )
+    return figure
+
+
+def calculator_table(cfg: GPTConfig, tokens: float, year: int, cpu: float) -> str:
+    """A GPT's parameters as a tree, and what its training takes as a table, in HTML."""
+    forward = flops_per_token(cfg, cfg.context_length)
+    per_second = cpu * 1e9 / (3 * forward)
+    hours = gpu_hours(cfg, tokens, year)
+    gpu, _, dollars = PRICES[year]
+    rows = (
+        ("operations a token, forward and backward", f"{3 * forward / 1e9:,.2f} GFLOP"),
+        (
+            f"training on a CPU of {cpu:,.0f} GFLOP/s",
+            f"at most {per_second:,.0f} tokens a second, "
+            f"{tokens * 1e9 / per_second / 86400 / 365:,.1f} years for {tokens:g} billion tokens",
+        ),
+        (
+            f"training on {GPUS} {gpu}",
+            f"about {tokens * 1e9 / hours / 3600:,.0f} tokens a second, {hours:,.1f} hours",
+        ),
+        (f"its price in {year}", f"about {hours * GPUS * dollars:,.0f} dollars"),
+    )
+    table = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows)
+    both = f"{parameter_tree(cfg)}<table>{table}</table>"
+    return f'<div style="display:flex;flex-wrap:wrap;gap:2em">{both}</div>'
+
+
+def parameter_tree(cfg: GPTConfig) -> str:
+    """The parameters of a GPTModel as a tree of its modules, in HTML."""
+    parts = count_parameters(cfg)
+    L = cfg.n_layers
+    final_norm = 2 * cfg.emb_dim
+    att = parts["attention"] // L
+    ff = parts["feed-forward"] // L
+    norms = (parts["layer norms"] - final_norm) // L
+    rows = (
+        ("GPTModel", sum(parts.values())),
+        ("├─ tok_emb", parts["token embedding"]),
+        ("├─ pos_emb", parts["position embedding"]),
+        (f"├─ trf_blocks: {L} x", att + ff + norms),
+        ("│  ├─ att", att),
+        ("│  ├─ ff", ff),
+        ("│  └─ norm1, norm2", norms),
+        ("├─ final_norm", final_norm),
+        ("└─ out_head" + (" (= tok_emb)" if cfg.tie_weights else ""), parts["output head"]),
+    )
+    lines = "\n".join(f"{name:24}{number:>16,}" for name, number in rows)
+    return f'<pre style="line-height:1.3;margin:0">{lines}</pre>'

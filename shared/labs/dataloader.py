@@ -1,0 +1,72 @@
+"""The lab of 01_data/03_dataloader: where windows lie, and what is never read."""
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from shared.dataloader import GPTDataset
+from shared.kit.corpora import load_corpus
+from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.kit.plots import ORANGE, PALE, token_boxes
+from shared.labs.tokenization import readable
+
+NEVER = PALE[3]
+
+
+def window_lab(
+    length: int, context: int, stride: int, batch_size: int, drop_last: bool
+) -> tuple[str, Figure]:
+    """Windows over the story's first tokens: their batches, what overlaps, what is never seen."""
+    tokenizer = get_tokenizer()
+    ids = tokenizer.encode(load_corpus("story")[:400])[:length]
+    windows = len(GPTDataset(ids, context, stride))  # raises ValueError if none fits
+    batches = windows // batch_size if drop_last else -(-windows // batch_size)
+    used = min(windows, batches * batch_size)
+    grid, times = window_grid(length, context, stride, batch_size, windows, used)
+    tokens = [readable(tokenizer.decode_single_token_bytes(i)) for i in ids]
+    notes = [f"{n}\u00d7" if n else "never" for n in times]
+    boxes = token_boxes(tokens, [PALE[0] if n else NEVER for n in times], notes)
+    dropped = f", windows dropped: {windows - used}" if used < windows else ""
+    text = (
+        f"<p>windows: ({length} &minus; {context} &minus; 1) // {stride} + 1 = <b>{windows}</b>; "
+        f"batches of {batch_size}: <b>{batches}</b>{dropped}; "
+        f"overlap of neighbours: {max(0, context - stride)} tokens; "
+        f"<b>never an input: {times.count(0)}</b> of {length} tokens</p>{boxes}"
+    )
+    return text, window_figure(grid)
+
+
+def window_grid(
+    length: int, context: int, stride: int, batch_size: int, windows: int, used: int
+) -> tuple[list[list[int]], list[int]]:
+    """Rows of windows over columns of tokens; and how often each token is an input.
+
+    0 is a token that is not read, 1 and 2 alternate from batch to batch, 3 is the last target,
+    4 a window that drop_last leaves out.
+    """
+    grid = [[0] * length for _ in range(windows)]
+    times = [0] * length
+    for w in range(windows):
+        kind = 1 + w // batch_size % 2 if w < used else 4
+        for t in range(w * stride, w * stride + context):
+            grid[w][t] = kind
+            times[t] += w < used
+        grid[w][w * stride + context] = 3
+    return grid, times
+
+
+def window_figure(grid: list[list[int]]) -> Figure:
+    """The grid of `window_grid` in colours."""
+    figure, ax = plt.subplots(figsize=(7.5, 1.2 + 0.16 * min(len(grid), 25)))
+    colours = ListedColormap(["white", "#a8d0e8", "#4a98c8", ORANGE, "#bbbbbb"])
+    ax.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#e8e8e8", linewidth=0.3)
+    ax.invert_yaxis()
+    ax.set(xlabel="token", ylabel="window")
+    for axis, count in ((ax.xaxis, len(grid[0])), (ax.yaxis, len(grid))):
+        shown = range(0, count, 1 + count // 12)
+        axis.set_ticks([i + 0.5 for i in shown], shown)
+    ax.set_title(
+        "blue: inputs, two shades for alternating batches; orange: last target; grey: dropped",
+        fontsize=9,
+    )
+    return figure

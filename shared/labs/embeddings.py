@@ -1,0 +1,78 @@
+"""The lab of 01_data/04_embeddings: what a position adds to a token's vector."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from shared.labs.tokenization import limited
+
+ORDERS = {
+    "reversed": lambda T: list(range(T))[::-1],
+    "first and last swapped": lambda T: [T - 1, *range(1, T - 1), 0],
+    "moved by one": lambda T: [*range(1, T), 0],
+    "unchanged": lambda T: list(range(T)),
+}
+
+
+def word_vector(word: str, size: int = 6) -> Tensor:
+    """A made-up embedding, the same for the same word: (D,)."""
+    seed = zlib.crc32(word.encode("utf-8"))
+    return torch.randn(size, generator=torch.Generator().manual_seed(seed))
+
+
+def position_vectors(T: int, kind: str, size: int = 6) -> Tensor:
+    """One vector a position, (T, D): random, as a learned table is at its start, or waves.
+
+    The waves are those of Vaswani et al. 2017.
+    """
+    if kind == "random table":
+        return torch.randn(T, size, generator=torch.Generator().manual_seed(0))  # (T, D)
+    rates = 10_000 ** (-torch.arange(0, size, 2) / size)  # (D / 2,)
+    angles = torch.arange(T).unsqueeze(1) * rates  # (T, D / 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)  # (T, D)
+
+
+def same_vectors(a: Tensor, b: Tensor) -> int:
+    """How many rows of b, (T, D), can be paired with an equal row of a, each used once."""
+    rows = a.tolist()
+    found = 0
+    for row in b.tolist():
+        equal = [other for other in rows if max(abs(x - y) for x, y in zip(row, other)) < 1e-5]
+        if equal:
+            rows.remove(equal[0])
+            found += 1
+    return found
+
+
+def position_lab(text: str, order: str, scale: float, kind: str) -> tuple[str, Figure]:
+    """A sentence in two orders as input vectors; whether the two bags can be told apart."""
+    words = limited(text).split()
+    if not 2 <= len(words) <= 12:
+        raise ValueError(f"the sentence has {len(words)} words: type 2 to 12")
+    moved = [words[i] for i in ORDERS[order](len(words))]
+    positions = scale * position_vectors(len(words), kind)  # (T, D)
+    a = torch.stack([word_vector(word) for word in words]) + positions  # (T, D)
+    b = torch.stack([word_vector(word) for word in moved]) + positions  # (T, D)
+    same = same_vectors(a, b)
+    verdict = "the bags differ"
+    if same == len(words):
+        verdict = "the two bags are the same: nothing tells the orders apart"
+    page = f"<p>{same} of {len(words)} vectors occur in both: <b>{verdict}</b></p>"
+    return page, bags_figure({"as typed": (words, a), order: (moved, b)})
+
+
+def bags_figure(bags: Mapping[str, tuple[Sequence[str], Tensor]]) -> Figure:
+    """Two sentences with their vectors (T, D), {title: (words, vectors)}, on one scale."""
+    rows = max(len(words) for words, _ in bags.values())
+    figure, axes = plt.subplots(1, 2, figsize=(8, 1.2 + 0.28 * rows), gridspec_kw={"wspace": 0.4})
+    limit = max(vectors.abs().max().item() for _, vectors in bags.values())
+    for ax, (title, (words, vectors)) in zip(axes, bags.items()):
+        image = ax.imshow(vectors.numpy(), cmap="cividis", vmin=-limit, vmax=limit, aspect="auto")
+        ax.set_yticks(range(len(words)), [f"{i} {word}" for i, word in enumerate(words)])
+        ax.set(title=title, xlabel="dimension")
+    figure.colorbar(image, ax=axes, label="value")
+    return figure

@@ -1,0 +1,74 @@
+"""The window lab shows the windows and batches of the real loader."""
+
+import re
+
+import pytest
+
+from shared.dataloader import create_dataloader
+from shared.kit.widgets import Lab, png_bytes, slider, switch
+from shared.labs.dataloader import window_grid, window_lab
+
+
+def numbers_below(page: str) -> list[str]:
+    return re.findall(r"<small[^>]*>(.*?)</small>", page)
+
+
+@pytest.mark.parametrize(
+    "length, context, stride, batch_size, drop_last",
+    [
+        (22, 4, 4, 2, True),
+        (22, 4, 4, 2, False),
+        (40, 1, 1, 8, True),
+        (40, 16, 16, 8, True),
+        (17, 16, 3, 1, False),
+        (30, 3, 7, 2, True),
+        (40, 6, 2, 3, True),
+    ],
+)
+def test_windows_and_batches_are_those_of_the_loader(
+    length, context, stride, batch_size, drop_last
+):
+    loader = create_dataloader(
+        range(length), batch_size, context, stride, shuffle=False, drop_last=drop_last
+    )
+    seen = [int(token) for x, _ in loader for token in x.flatten()]
+    page, _ = window_lab(length, context, stride, batch_size, drop_last)
+    assert (
+        f"= <b>{len(loader.dataset)}</b>" in page
+        and f"batches of {batch_size}: <b>{len(loader)}</b>" in page
+    )
+    assert f"never an input: {length - len(set(seen))}</b>" in page
+    counted = [seen.count(token) for token in range(length)]
+    assert numbers_below(page) == [f"{n}×" if n else "never" for n in counted]
+
+
+def test_the_grid_marks_inputs_targets_and_dropped_windows():
+    grid, times = window_grid(length=8, context=2, stride=2, batch_size=2, windows=3, used=2)
+    assert grid == [[1, 1, 3, 0, 0, 0, 0, 0], [0, 0, 1, 1, 3, 0, 0, 0], [0, 0, 0, 0, 4, 4, 3, 0]]
+    assert times == [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_a_context_that_does_not_fit_says_so():
+    with pytest.raises(ValueError, match="4 tokens are too few"):
+        window_lab(4, 4, 1, 1, True)
+
+
+def test_the_lab_draws_a_picture():
+    _, figure = window_lab(length=40, context=4, stride=1, batch_size=2, drop_last=True)
+    assert len(png_bytes(figure)) > 5_000
+
+
+def test_moving_a_control_changes_the_picture():
+    lab = Lab(
+        window_lab,
+        length=slider("n", 22, 4, 40),
+        context=slider("T", 4, 1, 16),
+        stride=slider("s", 4, 1, 16),
+        batch_size=slider("B", 2, 1, 8),
+        drop_last=switch("drop_last", True),
+    )
+    moves = {"length": 30, "context": 5, "stride": 2, "batch_size": 3, "drop_last": False}
+    for name, value in moves.items():
+        before = [part.value for part in lab.parts]
+        lab.controls[name].value = value
+        assert [part.value for part in lab.parts] != before, name

@@ -1,0 +1,85 @@
+"""The position lab: without positions all orders are one bag, with them they differ."""
+
+import pytest
+import torch
+
+from shared.kit.widgets import Lab, choice, png_bytes, slider, textbox
+from shared.labs.embeddings import ORDERS, position_lab, position_vectors, same_vectors, word_vector
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_without_positions_every_order_is_the_same_bag(order):
+    assert (
+        "the two bags are the same"
+        in position_lab("the dog bit the man", order, 0.0, "random table")[0]
+    )
+
+
+@pytest.mark.parametrize("kind", ["random table", "waves"])
+@pytest.mark.parametrize("scale", [0.1, 2.0])
+def test_with_positions_the_order_shows(kind, scale):
+    page, _ = position_lab("a b c", "reversed", scale, kind)
+    assert "1 of 3 vectors" in page and "the bags differ" in page, "the middle word keeps its place"
+    assert "5 of 5" in position_lab("the dog bit the man", "unchanged", scale, kind)[0]
+    assert "3 of 3" in position_lab("sea sea sea", "reversed", scale, kind)[0]
+
+
+def test_equal_words_have_equal_vectors_and_waves_follow_the_paper():
+    assert torch.equal(word_vector("sea"), word_vector("sea")) and not torch.equal(
+        word_vector("sea"), word_vector("a")
+    )
+    waves = position_vectors(5, "waves")
+    for t in range(5):
+        for i in range(3):
+            angle = torch.tensor(t / 10_000 ** (2 * i / 6))
+            assert torch.allclose(
+                waves[t, 2 * i : 2 * i + 2], torch.stack([angle.sin(), angle.cos()]), atol=1e-6
+            )
+
+
+def test_same_vectors_counts_each_row_once():
+    a = torch.tensor([[1.0, 2], [1, 2], [3, 4]])
+    assert (
+        same_vectors(a, a) == 3
+        and same_vectors(a, a[[0, 2, 2]]) == 2
+        and same_vectors(a, a + 1) == 0
+    )
+
+
+@pytest.mark.parametrize("text", ["one", "w " * 13])
+def test_a_sentence_of_the_wrong_length(text):
+    with pytest.raises(ValueError, match=rf"has {len(text.split())} words"):
+        position_lab(text, "reversed", 1.0, "waves")
+
+
+@pytest.mark.parametrize("text", ["$x$ $y$ a_b", "a\x00b c", "海 🐋 שלום"])
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_strange_sentences_are_drawn(text):
+    assert png_bytes(position_lab(text, "reversed", 1.0, "waves")[1])
+
+
+def test_the_lab_draws_a_picture():
+    _, figure = position_lab("the dog bit the man", order="reversed", scale=0.5, kind="waves")
+    assert len(png_bytes(figure)) > 5_000
+
+
+@pytest.mark.parametrize(
+    "text, hint", [("", "empty"), ("  \n", "empty"), ("ab " * 101, "303 characters")]
+)
+def test_unusable_text_is_explained(text, hint):
+    with pytest.raises(ValueError, match=hint):
+        position_lab(text, order="reversed", scale=0.5, kind="waves")
+
+
+def test_moving_a_control_changes_the_picture():
+    lab = Lab(
+        position_lab,
+        text=textbox("s", "a b c"),
+        order=choice("o", list(ORDERS)),
+        scale=slider("s", 0.5, 0.0, 2.0, 0.1),
+        kind=choice("k", ["random table", "waves"]),
+    )
+    for name, value in {"order": "moved by one", "scale": 0.0, "text": "b c a"}.items():
+        before = lab.parts[1].value
+        lab.controls[name].value = value
+        assert lab.parts[1].value != before, name
