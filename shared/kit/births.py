@@ -1,7 +1,9 @@
 """Where taught names are born: the cells of the notebooks that are tagged `shared:<module>`."""
 
 import ast
-from collections.abc import Sequence
+import builtins
+import symtable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,3 +94,18 @@ def import_statements(code: str) -> dict[str, str]:
                 single = ast.Import([alias])
             statements[alias.asname or alias.name.split(".")[0]] = ast.unparse(single)
     return statements
+
+
+def names_needed(source: str) -> set[str]:
+    """The names that code takes from outside: neither bound in it nor built in."""
+    module = symtable.symtable(source, "cells", "exec")
+    bound = {symbol.get_name() for symbol in module.get_symbols() if symbol.is_assigned()}
+
+    def used(table: symtable.SymbolTable) -> Iterator[str]:
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (table is module or symbol.is_global()):
+                yield symbol.get_name()
+        for child in table.get_children():
+            yield from used(child)
+
+    return set(used(module)) - bound - set(dir(builtins))

@@ -1,11 +1,9 @@
 """Taught modules, each written whole from the cells that are tagged `shared:<module>`."""
 
 import ast
-import builtins
 import difflib
 import hashlib
 import subprocess
-import symtable
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,14 @@ from pathlib import Path
 import nbformat
 
 from shared.kit import repository
-from shared.kit.births import Refused, TaughtCell, births, tagged_cells, taught_modules
+from shared.kit.births import (
+    Refused,
+    TaughtCell,
+    births,
+    names_needed,
+    tagged_cells,
+    taught_modules,
+)
 from shared.kit.repository import notebook_paths, short_name
 
 FOOTER = (  # and a digest, which shows a change by hand
@@ -24,21 +29,6 @@ FOOTER = (  # and a digest, which shows a change by hand
 
 def module_path(module: str) -> Path:
     return repository.ROOT / "shared" / f"{module}.py"
-
-
-def names_needed(source: str) -> set[str]:
-    """The names that code takes from outside: neither bound in it nor built in."""
-    module = symtable.symtable(source, "cells", "exec")
-    bound = {symbol.get_name() for symbol in module.get_symbols() if symbol.is_assigned()}
-
-    def used(table: symtable.SymbolTable) -> Iterator[str]:
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (table is module or symbol.is_global()):
-                yield symbol.get_name()
-        for child in table.get_children():
-            yield from used(child)
-
-    return set(used(module)) - bound - set(dir(builtins))
 
 
 def import_lines(module: str, cells: Sequence[TaughtCell]) -> set[str]:

@@ -106,7 +106,7 @@ def token_boxes(
         note = ""
         if notes is not None:
             note = f'<br><small style="color:#444">{html.escape(str(notes[i]))}</small>'
-        boxes.append(f'<span style="{BOX};background:{colour}">{text}{note}</span>')
+        boxes.append(f'<span style="background:{colour};{BOX}">{text}{note}</span>')
     return '<div style="line-height:1.6">' + "".join(boxes) + "</div>"
 
 

@@ -174,8 +174,9 @@ class Times:
 
 
 def numbers_in(node: ast.AST) -> Iterator[ast.AST]:
-    """All parts of an expression but those inside of a text, which tells a time and is none."""
-    if not isinstance(node, ast.JoinedStr):
+    """All parts of an expression but those inside of a text or a length, which are no times."""
+    counts = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "len"
+    if not isinstance(node, ast.JoinedStr) and not counts:
         yield node
         for child in ast.iter_child_nodes(node):
             yield from numbers_in(child)
@@ -321,6 +322,7 @@ def test_an_asserted_time_is_found(source):
         "the keys of a table of times": (
             "import time\nd = {'a': time.time()}\nfor name, x in d.items():\n    assert name == 'a'"
         ),
+        "how many times": "import time\nx = [time.time()]\nassert len(x) == 1",
         "a text that tells a time": (
             "import time\nlines = [f'{time.time()} s']\nassert len(lines) == 1"
         ),

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.kit.births import Refused, TaughtCell, births, defined_name, import_statements
+from shared.kit.births import (
+    Refused,
+    TaughtCell,
+    births,
+    defined_name,
+    import_statements,
+    names_needed,
+)
 
 
 def cell(source: str, module: str = "areas") -> TaughtCell:
@@ -46,3 +53,12 @@ def test_each_imported_name_has_its_statement():
         "c": "from a.b import c",
         "e": "from a.b import d as e",
     }
+
+
+def test_names_are_those_that_code_takes_from_outside():
+    source = (
+        "LIMIT = other\n\n\nclass A(nn.Module):\n    x: Tensor\n\n"
+        "    def f(self, y: int = LIMIT) -> 'B':\n"
+        "        local = y\n        return [i for i in math.ceil(local)] + len(self.x)"
+    )
+    assert names_needed(source) == {"other", "nn", "Tensor", "math"}

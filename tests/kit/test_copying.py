@@ -145,15 +145,6 @@ def test_a_missing_import_is_named(house):
     assert not copying.module_path("areas").exists()
 
 
-def test_names_are_those_that_code_takes_from_outside():
-    source = (
-        "LIMIT = other\n\n\nclass A(nn.Module):\n    x: Tensor\n\n"
-        "    def f(self, y: int = LIMIT) -> 'B':\n"
-        "        local = y\n        return [i for i in math.ceil(local)] + len(self.x)"
-    )
-    assert copying.names_needed(source) == {"other", "nn", "Tensor", "math"}
-
-
 def test_strays_are_named(house):
     house("01_data/01_areas", IMPORTS, ("areas", AREA))
     house("02_more/01_later", "from shared.areas import area, gone", ("more", "LIMIT = 1"))

@@ -37,7 +37,6 @@ def test_calls_take_turns_on_one_thread_and_each_is_timed(three_threads):
     seconds = times_in_turn(calls, rounds=3)
     assert seen == [("a", 1), ("b", 1)] * 3
     assert {name: len(found) for name, found in seconds.items()} == {"a": 3, "b": 3}
-    assert all(second >= 0 for found in seconds.values() for second in found)
     assert torch.get_num_threads() == 3
 
 
