@@ -79,9 +79,9 @@ def exercise_tests(
         counted = Counter(name for name, *_ in wrong)
         assert list(right) == list(asked)
         assert set(counted) == set(asked)
-        assert min(counted.values()) >= 2, counted
-        for exercise in asked.values():
-            assert exercise.hints
+        assert min(counted.values()) >= 2, f"two wrong answers for each exercise: {counted}"
+        for name, exercise in asked.items():
+            assert exercise.hints, f"{name} has no further hint"
             assert all(isinstance(hint, str) for hint in exercise.hints), exercise.hints
 
     return test_answers, test_tables
