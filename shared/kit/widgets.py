@@ -4,6 +4,7 @@ import asyncio
 import base64
 import html
 import io
+import math
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,9 +32,10 @@ def slider(label: str, value: float, low: float, high: float, step: float = 1) -
 
 
 def log_slider(label: str, value: float, low: int, high: int, step: float = 0.25) -> W.Widget:
-    """A slider over powers of ten, from 10**low to 10**high."""
+    """A slider from 10**low to 10**high; it starts at its step next to the value, as browsers do."""
+    steps = round((math.log10(value) - low) / step)
     return W.FloatLogSlider(
-        value=value,
+        value=10 ** (low + steps * step),
         base=10,
         min=low,
         max=high,

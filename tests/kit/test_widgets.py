@@ -112,3 +112,4 @@ def test_controls():
     )
     assert choice("kind", ["a", "b"], "b").value == "b" and choice("kind", ["a", "b"]).value == "a"
     assert log_slider("rate", 1e-3, -5, 0).value == pytest.approx(1e-3)
+    assert log_slider("rate", 3e-3, -5, 0).value == pytest.approx(10**-2.5), "on one of its steps"
