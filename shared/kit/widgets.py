@@ -32,7 +32,7 @@ def slider(label: str, value: float, low: float, high: float, step: float = 1) -
 
 
 def log_slider(label: str, value: float, low: int, high: int, step: float = 0.25) -> W.Widget:
-    """A slider from 10**low to 10**high; it starts at its step next to the value, as browsers do."""
+    """A slider from 10**low to 10**high; starts at its step next to the value, as browsers do."""
     steps = round((math.log10(value) - low) / step)
     return W.FloatLogSlider(
         value=10 ** (low + steps * step),
