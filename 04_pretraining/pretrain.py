@@ -197,6 +197,7 @@ def train(args: argparse.Namespace, cfg: GPTConfig) -> None:
             tokenizer = get_tokenizer()
             generate_and_print_sample(run.plain, tokenizer, place.device, args.start_context)
     if dist.is_initialized():
+        dist.barrier()  # a process that leaves early breaks off its connections to the others
         dist.destroy_process_group()
 
 
