@@ -1,5 +1,5 @@
-"""The texts and records to learn from: the course's own, and the lectures' by LLM_COURSE_DATA or
-one download.
+"""The texts and records to learn from: the course's own, the lectures' by LLM_COURSE_DATA or one
+download, and any text file of the reader's.
 """
 
 import hashlib
@@ -8,8 +8,10 @@ import os
 from pathlib import Path
 
 from shared.kit.downloads import DATA_FOLDER, download
+from shared.kit.repository import ROOT
 
 BOOK = "https://raw.githubusercontent.com/rasbt/LLMs-from-scratch/main/"
+SHORTEST_TEXT = 5_000  # characters: a tenth of them must still fill some windows
 # file name: (address, SHA-256)
 LECTURE_FILES = {
     "the-verdict.txt": (
@@ -49,18 +51,56 @@ def read_lecture_file(file_name: str) -> str:
     return content.decode("utf-8")
 
 
-def load_corpus(name: str = "story") -> str:
-    """The text of "story", written for this course, or of "the-verdict" (Edith Wharton, 1908), as
-    the lectures use.
+def default_corpus() -> str:
+    """What the notebooks read: "story", or the text file that LLM_COURSE_TEXT names."""
+    return os.environ.get("LLM_COURSE_TEXT") or "story"
 
-    Raises ValueError for another name or a wrong hash, ConnectionError if the lectures' file cannot
-    be had.
+
+def load_corpus(name: str = "story") -> str:
+    """The text of "story", written for this course, of "the-verdict" (Edith Wharton, 1908), as the
+    lectures use, or of a text file of one's own, named by its path.
+
+    Raises ValueError for another name, a wrong hash, or a file that is no UTF-8 text or too short,
+    ConnectionError if the lectures' file cannot be had.
     """
     if name == "story":
         return read_course_file("story.txt")
     if name == "the-verdict":
         return read_lecture_file("the-verdict.txt")
-    raise ValueError(f"no corpus is named {name!r}: there are 'story' and 'the-verdict'")
+    return read_own_text(Path(name).expanduser())
+
+
+def read_own_text(path: Path) -> str:
+    """A text file of the reader's own, with line ends as Python writes them and no byte-order mark.
+
+    Raises ValueError for what is no file, no UTF-8, or too short to learn from.
+    """
+    path = next((place for place in (path, ROOT / path) if place.is_file()), path)
+    if not path.is_file():
+        raise ValueError(
+            f"no corpus and no text file is named {str(path)!r}, seen from {Path.cwd()} or from"
+            f" {ROOT}: there are 'story' and 'the-verdict', or give the path of a text file"
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is no UTF-8 text (byte {error.start:,} is {error.object[error.start]:#04x}):"
+            " save it as UTF-8 in your editor"
+        ) from error
+    if len(text) < SHORTEST_TEXT:
+        raise ValueError(
+            f"{path} holds {len(text):,} characters: the notebooks need {SHORTEST_TEXT:,} or more"
+        )
+    return text
+
+
+def claim(corpus: str, sentence: str, true: bool) -> None:
+    """Assert what the page says of the course's story; of another text, say where it differs."""
+    if corpus == "story":
+        assert true, sentence
+    elif not true:
+        print(f"Here your text differs from the story. Of the story it is true that {sentence}.")
 
 
 def load_instruction_data(name: str = "course") -> list[dict[str, str]]:

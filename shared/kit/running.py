@@ -3,6 +3,7 @@ changes no byte.
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def run(path: Path) -> bool:
     )
     # nbval does not route Output widgets; neither do we, so that what a lab draws stays in its cell
     client.comm_open_handlers.clear()
-    client.execute()
+    client.execute(env={**os.environ, "LLM_COURSE_RECORD": "1"})  # rows of the scoreboard are kept
     for number, cell in enumerate(new.cells):
         for output in cell.get("outputs", []):
             tidy(output, f"{short_name(path)} {number}")

@@ -169,7 +169,10 @@ class Times:
 
     def asserts(self) -> Iterator[str]:
         for node in ast.walk(self.tree):
+            claimed = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim"
             if isinstance(node, ast.Assert) and self.is_time(node.test):
+                yield ast.unparse(node)
+            elif claimed and any(self.is_time(given) for given in node.args):
                 yield ast.unparse(node)
 
 

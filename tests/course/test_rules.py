@@ -54,12 +54,15 @@ def text_cells(path: Path) -> list[nbformat.NotebookNode]:
 
 
 def lesson_cells(path: Path) -> list[nbformat.NotebookNode]:
-    """The code cells before the exercises."""
+    """The code cells of the lesson: exercises, which may stand in between, and solutions apart."""
     cells = read(path).cells
-    end = next(
-        (i for i, c in enumerate(cells) if re.search(r"^## Exercises$", c.source, re.M)), len(cells)
-    )
-    return [cell for cell in cells[:end] if cell.cell_type == "code"]
+    ends = r"^## (?:Exercises|Three takeaways|Solutions)$"
+    end = next((i for i, c in enumerate(cells) if re.search(ends, c.source, re.M)), len(cells))
+    return [
+        cell
+        for cell in cells[:end]
+        if cell.cell_type == "code" and not re.search(r"^(?:check|progress)\(", cell.source, re.M)
+    ]
 
 
 def is_tagged(cell: nbformat.NotebookNode) -> bool:
@@ -230,13 +233,27 @@ def test_exercises_start_empty_and_are_solved_at_the_end(path):
         assert f"{name}: not attempted yet" in printed and f"{name}: right" in printed, name
     assert re.search(r"0 of \d+ done", printed), "the progress line"
     text = "\n\n".join(cell.source for cell in text_cells(path))
-    numbers = [
-        [int(n) for n in re.findall(r"^\*\*(\d+)\.", part, re.MULTILINE)]
-        for part in re.split(r"^## (?:Exercises|Solutions)$", text, flags=re.MULTILINE)[1:]
-    ]
-    assert numbers == [list(range(1, len(set(asked)) + 1))] * 2, (
-        "each exercise and each solution has its number"
+    body, _, solutions = text.partition("\n## Solutions\n")
+    asked_for = re.findall(
+        r"^\*\*(?:Exercise )?(\d+)\.", body.partition("## Exercises\n")[2] or body, re.M
     )
+    solved = re.findall(r"^\*\*(\d+)\.", solutions, re.M)
+    wanted = [str(n + 1) for n in range(len(set(asked)))]
+    assert asked_for == solved == wanted, "each exercise and each solution has its number"
+
+
+# chapters whose predictions give nothing away
+PREDICTED = [path for path in NOTEBOOKS if path.parent.name in ()]
+
+
+@pytest.mark.parametrize("path", PREDICTED, ids=short_name)
+def test_a_prediction_is_not_given_away(path):
+    """The cell whose output is folded shows its source: it asserts nothing."""
+    cells = read(path).cells
+    end = next(i for i, c in enumerate(cells) if c.source.startswith("## Solutions"))
+    for cell in cells[:end]:
+        if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            assert not re.search(r"^\s*(?:assert\b|claim\()", cell.source, re.M), cell.source[:80]
 
 
 @by_name

@@ -31,6 +31,51 @@ def test_the_records_of_the_course():
     assert all(list(record) == ["instruction", "input", "output"] for record in records)
 
 
+# ---- a reader's own text
+
+
+def test_an_own_text_is_named_by_its_path_or_by_the_variable(tmp_path, monkeypatch):
+    path = tmp_path / "own.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + b"To be, or not to be.\r\n" * 300)
+    text = load_corpus(str(path))
+    assert text.startswith("To be") and "\r" not in text
+    monkeypatch.delenv("LLM_COURSE_TEXT", raising=False)
+    assert corpora.default_corpus() == "story"
+    monkeypatch.setenv("LLM_COURSE_TEXT", str(path))
+    assert load_corpus(corpora.default_corpus()) == text
+
+
+def test_a_path_is_seen_from_the_top_of_the_course_too(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load_corpus("shared/data/story.txt") == load_corpus("story")
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"", "0 characters.*5,000 or more"),
+        (b"short", "5 characters"),
+        ("Grüße ".encode("latin-1") * 2000, r"no UTF-8 text \(byte 2 is 0xfc\)"),
+    ],
+    ids=["empty", "short", "latin-1"],
+)
+def test_a_text_that_cannot_be_used_is_refused(tmp_path, content, said):
+    path = tmp_path / "own.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        load_corpus(str(path))
+
+
+def test_a_claim_is_asserted_of_the_story_and_told_of_another_text(capsys):
+    corpora.claim("story", "it is short", True)
+    with pytest.raises(AssertionError, match="it is short"):
+        corpora.claim("story", "it is short", False)
+    corpora.claim("own.txt", "it is short", True)
+    assert capsys.readouterr().out == ""
+    corpora.claim("own.txt", "it is short", False)
+    assert "Of the story it is true that it is short." in capsys.readouterr().out
+
+
 # ---- the lectures' files
 
 
