@@ -91,7 +91,7 @@ def test_ties_go_to_the_greatest_pair():
 
 
 def test_the_worked_example_of_cs336():
-    """Stanford CS336, assignment 1, section "BPE example": its pieces, its merges in their order."""
+    """Stanford CS336, assignment 1, the worked example: its pieces, its merges in their order."""
     pieces = 5 * ["low"] + 2 * ["lower"] + 3 * ["widest"] + 6 * ["newest"]
     merges = learn_merges(pieces, 12)
     tokens = [bytes([b]) for b in range(256)]
