@@ -83,9 +83,13 @@ def judge_nearest_word(nearest: Callable[[Tensor, int], int]) -> str | None:
             given = table.clone()
             found = plain(nearest(given, row))
             if found == row:
-                return "it returns the row asked for: leave it out, whatever cosines the others have"
+                return (
+                    "it returns the row asked for: leave it out, whatever cosines the others have"
+                )
             if found != cosine_winner(table, row):
-                return f"in a table of {V} rows, row {found} has not the greatest cosine to row {row}"
+                return (
+                    f"in a table of {V} rows, row {found} has not the greatest cosine to row {row}"
+                )
             if not torch.equal(given, table):
                 return "the table that it was given is changed afterwards: work on a copy"
     return None
