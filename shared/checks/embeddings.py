@@ -77,9 +77,9 @@ def judge_nearest_word(nearest: Callable[[Tensor, int], int]) -> str | None:
     if plain(found) in slips:
         return slips[plain(found)]
     generator = torch.Generator().manual_seed(0)
-    for V, D in ((2, 3), (8, 2), (30, 5)):
-        table = torch.randn(V, D, generator=generator) * torch.rand(V, 1, generator=generator)
-        for row in range(V):
+    tables = [torch.randn(V, D, generator=generator) for V, D in ((8, 2), (30, 5))]
+    for table in (torch.tensor([[1, 0], [-2, 0.5]]), *tables):
+        for row in range(len(table)):
             given = table.clone()
             found = plain(nearest(given, row))
             if found == row:
@@ -87,9 +87,7 @@ def judge_nearest_word(nearest: Callable[[Tensor, int], int]) -> str | None:
                     "it returns the row asked for: leave it out, whatever cosines the others have"
                 )
             if found != cosine_winner(table, row):
-                return (
-                    f"in a table of {V} rows, row {found} has not the greatest cosine to row {row}"
-                )
+                return f"of {len(table)} rows, row {found} has not the greatest cosine to row {row}"
             if not torch.equal(given, table):
                 return "the table that it was given is changed afterwards: work on a copy"
     return None

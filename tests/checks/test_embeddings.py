@@ -111,7 +111,12 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("nearest_word", "zero in its place", nearest_but_zero, "whatever cosines the others have"),
     ("nearest_word", "in place", nearest_in_place, "work on a copy"),
     ("nearest_word", "the cosine", lambda v, row: cosines(v, row).max(), "number of a row"),
-    ("nearest_word", "always the first", lambda v, row: 3 if len(v) == 5 else 0, "row 0"),
+    (
+        "nearest_word",
+        "a fixed row",
+        lambda v, row: 3 if len(v) == 5 else int(row == 0),
+        "row 1|row 0",
+    ),
     ("two_steps", "one step", 2.0, "after one step"),
     ("two_steps", "the first slope twice", 3.0, "slope changes"),
     ("two_steps", "uphill", -1.5, "uphill"),
