@@ -90,11 +90,17 @@ def cosines_of(vectors: Tensor, row: int) -> Tensor:
     return cosines
 
 
-def way_to_a_pair(vectors: Tensor, row: int) -> list[int]:
+def nearest_rows(vectors: Tensor) -> list[int]:
+    """For each row of (V, D) the other row with the greatest cosine."""
+    directions = F.normalize(vectors, dim=1)
+    return (directions @ directions.T).fill_diagonal_(-2).argmax(dim=1).tolist()
+
+
+def way_to_a_pair(nearest: Sequence[int], row: int) -> list[int]:
     """From a row to its nearest one, on and on, until two point at each other."""
-    way = [row, int(cosines_of(vectors, row).argmax())]
-    while (following := int(cosines_of(vectors, way[-1]).argmax())) not in way:
-        way.append(following)
+    way = [row, nearest[row]]
+    while nearest[way[-1]] not in way:
+        way.append(nearest[way[-1]])
     return way
 
 
@@ -106,14 +112,21 @@ def neighbour_lab(words: Sequence[str], learned: Tensor, word: str) -> str:
     generator = torch.Generator().manual_seed(0)
     lists = []
     for vectors in (torch.randn(learned.shape, generator=generator), learned):
-        nearest = cosines_of(vectors, row).topk(min(SHOWN, len(words) - 1))
-        pairs = zip(nearest.indices.tolist(), nearest.values.tolist())
+        found = cosines_of(vectors, row).topk(min(SHOWN, len(words) - 1))
+        pairs = zip(found.indices.tolist(), found.values.tolist())
         lists.append([f"{words[i]} ({cosine:.2f})" for i, cosine in pairs])
-    way = [words[i] for i in way_to_a_pair(learned, row)]
-    verdict = f"<b>A pair:</b> {way[0]} and {way[-1]} are each other's nearest."
-    if len(way) > 2:
-        verdict = f"No pair yet: the nearest of {way[1]} is {way[2]}, not {way[0]}."
+    nearest = nearest_rows(learned)
+    way = [words[i] for i in way_to_a_pair(nearest, row)]
+    steps = len(way) - 1
+    verdict = (
+        f"No pair yet: the nearest of {way[1]} is {way[2]}, not {way[0]}." if steps > 1 else ""
+    )
+    if steps == 1:
+        verdict = f"<b>A pair:</b> {way[0]} and {way[1]} are each other's nearest."
+    longest = max(len(way_to_a_pair(nearest, i)) - 1 for i in range(len(words)))
+    if steps == longest:
+        verdict += " <b>The longest way:</b> no word has a longer one."
     path = " &rarr; ".join(way)
     rows = [(i + 1, *both) for i, both in enumerate(zip(*lists))]
-    head = ["", f"near {word!r} in a random table", "in the table of the text"]
-    return f"{table(head, rows)}<p>{verdict}</p><p>The way on: {path} (here it ends in a pair)</p>"
+    head = ["", f"nearest to {word} in a random table", "in the table of the text"]
+    return f"{table(head, rows)}<p>{verdict}</p><p>The way to a pair, steps {steps}: {path}</p>"
