@@ -15,6 +15,8 @@ from shared.checks.judging import asks_for_function, plain, wrong_number, wrong_
 def judge_embedding_parameters(answer: Any) -> str | None:
     slips = {
         50_257 * 768: "that is the token table alone: the positions have a table too",
+        1_024 * 768: "that is the position table alone: the tokens have a table too",
+        50_257 + 1_024: "that counts the rows of both tables: each row holds 768 numbers",
         50_257 * 768 * 1_024: ("the tables are added, not multiplied: each is rows times columns"),
         50_257 * 768 + 1_024: "a position has a whole vector of 768 numbers, not one number",
     }

@@ -81,6 +81,8 @@ RIGHT = {
 }
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("embedding_parameters", "tokens only", 50_257 * 768, "positions"),
+    ("embedding_parameters", "positions only", 1024 * 768, "position table alone"),
+    ("embedding_parameters", "rows", 50_257 + 1024, "rows of both tables"),
     ("embedding_parameters", "one number a position", 50_257 * 768 + 1024, "whole vector"),
     ("embedding_parameters", "multiplied", 50_257 * 768 * 1024, "added"),
     (
