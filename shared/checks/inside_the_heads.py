@@ -115,7 +115,7 @@ def judge_find_heads(answer: Any) -> str | None:
         )
     idle = [head for head in sorted(heads) if mystery.errors(heads - {head}) > 0.5]
     if idle:
-        return f"it fails without these, but also with head {idle[0]} left on: name no more than needed"
+        return f"it fails without these, but head {idle[0]} may stay on: name no more than needed"
     return None
 
 
