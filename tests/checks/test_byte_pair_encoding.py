@@ -2,9 +2,11 @@
 
 from collections import Counter
 
+import pytest
 from harness import exercise_tests
 
 from shared.bpe import learn_merges, merge_pair, most_frequent_pair, split_pieces
+from shared.checks import verdict
 
 
 def learn(text, num_merges, choose=most_frequent_pair, recount=True, as_text=False, new_id=None):
@@ -115,3 +117,32 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
 ]
 
 test_answers, test_tables = exercise_tests("byte_pair_encoding", RIGHT, WRONG)
+
+
+def learn_in_bytes(text, num_merges):
+    """Without the page's functions: tokens as byte strings, joined in place."""
+    parts, merges = [bytes([b]) for b in text.encode()], []
+    for _ in range(num_merges):
+        counts = Counter(zip(parts, parts[1:]))
+        pair = max(counts, key=lambda pair: (counts[pair], pair))
+        i = 0
+        while i < len(parts) - 1:
+            if (parts[i], parts[i + 1]) == pair:
+                parts[i : i + 2] = [pair[0] + pair[1]]
+            i += 1
+        merges.append(list(pair))
+    return merges
+
+
+@pytest.mark.parametrize(
+    "name, answer",
+    [
+        ("two_merges", ("ban", "an", "a", " ", "ban", "d", "an", "a")),
+        ("number_of_merges", 742.0),
+        ("learn_merges", learn_in_bytes),
+        ("learn_merges", lambda text, num_merges: tuple(learn(text, num_merges))),
+        ("learn_merges", lambda text, num_merges: learn_in_words([text], num_merges)),
+    ],
+)
+def test_other_ways_are_right_too(name, answer):
+    assert verdict(f"byte_pair_encoding/{name}", answer) == "right"

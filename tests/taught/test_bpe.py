@@ -75,6 +75,40 @@ def test_learning_equals_the_plain_version(pieces, num_merges):
     )
 
 
+def by_bytes(piece, id_of):
+    """As 01_data/02 encodes: join the neighbours whose bytes are the token with the least id."""
+    parts = [bytes([b]) for b in piece.encode()]
+    while known := [
+        (id_of[a + b], i) for i, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in id_of
+    ]:
+        _, i = min(known)
+        parts[i : i + 2] = [parts[i] + parts[i + 1]]
+    return [id_of[part] for part in parts]
+
+
+def ids_by_bytes(merges):
+    tokens = [bytes([b]) for b in range(256)]
+    for a, b in merges:
+        tokens.append(tokens[a] + tokens[b])
+    return {token: i for i, token in enumerate(tokens)}
+
+
+@thorough
+@given(st.lists(small_text, min_size=1, max_size=6), st.integers(0, 12))
+def test_the_bytes_of_the_tokens_are_enough_to_encode_what_was_learned_from(pieces, num_merges):
+    merges, words = plain_merges(pieces, num_merges)
+    id_of = ids_by_bytes(merges)
+    assert [by_bytes(piece, id_of) for piece in pieces] == words
+
+
+def test_the_bytes_of_the_tokens_are_enough_to_encode_the_story():
+    pieces = set(split_pieces(load_corpus("story")))
+    merges = learn_merges(split_pieces(load_corpus("story")), 744)
+    ranks, id_of = {pair: 256 + i for i, pair in enumerate(merges)}, ids_by_bytes(merges)
+    for piece in pieces:
+        assert by_bytes(piece, id_of) == apply_merges(piece.encode(), ranks)
+
+
 def test_the_story_equals_the_plain_version():
     pieces = split_pieces(load_corpus("story"))[:1500]
     assert learn_merges(pieces, 120) == plain_merges(pieces, 120)[0]
