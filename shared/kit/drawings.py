@@ -93,8 +93,8 @@ def alt_text(name: str, notebooks: Collection[str]) -> str:
     """What the map of a notebook shows, in a sentence, and where the reader is."""
     place = " and ".join(places_of(name))
     return (
-        "The course: text, ids, vectors, attention in GPT's blocks, scores, next token; training"
-        f" leads back, instructions stand on top. You are here: {place}{part_of(name, notebooks)}."
+        "The course: text, ids, vectors, attention in GPT, scores, next token; training"
+        f" leads back, instructions on top. You are here: {place}{part_of(name, notebooks)}."
     )
 
 
