@@ -62,6 +62,7 @@ BOXES = {
     "loss": (590, 128, 60, 24),
 }
 GAPS = {6: (33, "up"), 52: (33, "down"), 128: (109, "down")}  # of a row: its marker's top
+AT_GPT = 540  # where the arrows of the upper and the lower row meet the GPT
 EXAMPLES = {"text": "the bell rang", "ids": "1169 8966 28077", "next token": "twice"}
 BARS = {"vectors": (9, 4, 12, 6, 10, 3), "scores": (3, 5, 2, 14, 4, 6)}  # heights
 BLUE, PALE, PAPER, INK, GREY = "#0072B2", "#cfe3f1", "#fbfaf6", "#222", "#666"
@@ -157,12 +158,12 @@ def glances(x: float, y: float, ink: str) -> list[str]:
 
 def way() -> list[str]:
     """The arrows between the places, and what the upper and the lower row are."""
-    middle = 80
     starts = ["text", "ids", "vectors", "GPT", "scores"]
     ends = ["ids", "vectors", "GPT", "scores", "next token"]
-    paths = [f"M{BOXES[a][0] + BOXES[a][2]} {middle}H{BOXES[b][0]}" for a, b in zip(starts, ends)]
-    paths += ["M422 18H450", "M548 18H576", "M540 30V52"]  # instructions to answers, down to GPT
-    paths += ["M703 104V140H650", "M590 140H548", "M540 128V108"]  # from the token back to GPT
+    paths = [f"M{BOXES[a][0] + BOXES[a][2]} 80H{BOXES[b][0]}" for a, b in zip(starts, ends)]
+    # instructions to answers, and from the next token back to training
+    paths += ["M422 18H450", "M548 18H576", "M703 104V140H650", "M590 140H548"]
+    paths += [f"M{AT_GPT} 30V52", f"M{AT_GPT} 128V108"]
     left = ' text-anchor="start"'
     return [
         '<marker id="tip" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="7" markerHeight="7"'
@@ -185,9 +186,11 @@ def here_marker(place: str, part: str) -> list[str]:
     long = 18 + 7.2 * len(text)
     row = min(GAPS, key=lambda start: abs(start - top))
     y, side = GAPS[row]
-    middle = left + width / 2 if row == 52 else left + width - 18 - long / 2
-    start = min(max(middle - long / 2, 6), WIDTH - 6 - long)
     tip = left + width / 2
+    start = tip - long / 2
+    if row != 52:  # beside the arrow to the GPT
+        start = min(start, AT_GPT - 10 - long) if left < AT_GPT else max(start, AT_GPT + 10)
+    start = min(max(start, 6), WIDTH - 6 - long)
     end, base = (top, y + 13) if side == "down" else (top + height, y + 3)
     return [
         f'<path d="M{tip - 6:g} {base}L{tip:g} {end}L{tip + 6:g} {base}z" fill="{INK}"/>',

@@ -5,7 +5,18 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from shared.kit.drawings import BLUE, BOXES, HEIGHT, INK, PALE, PLACES, WIDTH, alt_text, draw_map
+from shared.kit.drawings import (
+    AT_GPT,
+    BLUE,
+    BOXES,
+    HEIGHT,
+    INK,
+    PALE,
+    PLACES,
+    WIDTH,
+    alt_text,
+    draw_map,
+)
 from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.kit.repository import notebook_paths, short_name
 
@@ -84,6 +95,15 @@ def test_nothing_of_the_map_lies_outside_of_the_card_or_in_another_box(name):
                 apart = start >= x + width or start + float(other.get("width")) <= x
                 above = float(other.get("y")) + 16 <= y or float(other.get("y")) >= y + height
                 assert apart or above, "the marker hides a box"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if BOXES[PLACES[name][0]][1] not in (52, 56, 60)]
+)
+def test_the_marker_leaves_the_arrows_to_the_gpt_free(name):
+    (rect,) = [rect for rect in shapes(name, "rect") if rect.get("rx") == "8"]
+    start = float(rect.get("x"))
+    assert start + float(rect.get("width")) < AT_GPT - 5 or start > AT_GPT + 5
 
 
 @by_notebook
