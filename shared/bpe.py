@@ -12,13 +12,13 @@ import regex
 
 def most_frequent_pair(pair_counts: Mapping[tuple[int, int], int],
                        token_bytes: Sequence[bytes]) -> tuple[int, int]:
-    """The pair counted most often; of several, the one whose byte strings come first.
+    """The pair counted most often; of several, the one whose byte strings come last.
 
-    First in alphabetical order: the left token's bytes decide, then the right token's.
+    Last in alphabetical order: the left token's bytes decide, then the right token's.
     """
     most = max(pair_counts.values())
     tied = [pair for pair, count in pair_counts.items() if count == most]
-    return min(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
+    return max(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
 
 
 def merge_pair(ids: Sequence[int], pair: tuple[int, int], new_id: int) -> list[int]:
@@ -112,4 +112,4 @@ def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> l
     return [token_id for token_id in ids if token_id != nothing]
 
 
-# Written by `python -m shared.kit.course copy`: af85561f4ffd
+# Written by `python -m shared.kit.course copy`: f21d6919088a
