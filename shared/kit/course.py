@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import nbformat
 
 from shared.kit.births import Refused, tagged_cells
 from shared.kit.copying import copy, differences, strays
-from shared.kit.repository import HEAVY, ROOT, notebook_paths, short_name
+from shared.kit.drawings import alt_text, draw_map
+from shared.kit.repository import HEAVY, ROOT, map_path, notebook_paths, short_name
 from shared.kit.running import run
 from shared.kit.versions import wrong_versions
 
@@ -125,6 +127,36 @@ def save_picture(arguments: argparse.Namespace) -> bool:
     return True
 
 
+def with_map(source: str, notebook: Path, names: list[str]) -> str:
+    """A notebook's first cell with its map, the only one, below the title."""
+    title, _, rest = source.partition("\n")
+    rest = re.sub(r"^!\[[^\]]*\]\(figures/map_[^)]*\)\n+", "", rest, flags=re.M)
+    picture = f"![{alt_text(short_name(notebook), names)}](figures/{map_path(notebook).name})"
+    return f"{title}\n\n{picture}\n\n{rest.lstrip()}"
+
+
+def draw_maps(arguments: argparse.Namespace) -> bool:
+    """Draw the map of the course for each notebook and show it below the notebook's title."""
+    paths = notebook_paths()
+    names = [short_name(path) for path in paths]
+    try:
+        drawn = {map_path(path): draw_map(short_name(path), names) for path in paths}
+    except ValueError as reason:
+        raise Refused(reason) from None
+    for path in {old for p in paths for old in p.parent.glob("figures/map_*.svg")} - set(drawn):
+        path.unlink()  # of a notebook that has another name now
+    for path, picture in drawn.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(picture, encoding="utf-8", newline="\n")
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        first = notebook.cells[0]
+        before, first.source = first.source, with_map(first.source, path, names)
+        if first.source != before:
+            nbformat.write(notebook, path)
+    return True
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m shared.kit.course", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -147,6 +179,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "chapter", help="a part of its name: data, attention, gpt, ..."
     )
     command("picture", save_picture)
+    command("draw", draw_maps)
     return parser.parse_args(arguments)
 
 

@@ -21,3 +21,8 @@ def notebook_paths() -> list[Path]:
 def short_name(path: Path) -> str:
     """A notebook as the course speaks of it: "03_gpt/04_generating_text"."""
     return f"{path.parent.name}/{path.stem}"
+
+
+def map_path(notebook: Path) -> Path:
+    """Where the map of a notebook lies."""
+    return notebook.parent / "figures" / f"map_{notebook.stem}.svg"

@@ -13,8 +13,9 @@ import pytest
 
 from shared.kit.births import births, tagged_cells, taught_modules
 from shared.kit.copying import differences, strays
-from shared.kit.course import PICTURE, readme_picture
-from shared.kit.repository import ROOT, notebook_paths, short_name
+from shared.kit.course import PICTURE, readme_picture, with_map
+from shared.kit.drawings import draw_map
+from shared.kit.repository import ROOT, map_path, notebook_paths, short_name
 from shared.kit.running import WIDGET, code_digest
 
 NOTEBOOKS = notebook_paths()
@@ -254,6 +255,21 @@ def test_a_prediction_is_not_given_away(path):
     for cell in cells[:end]:
         if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
             assert not re.search(r"^\s*(?:assert\b|claim\()", cell.source, re.M), cell.source[:80]
+
+
+@by_name
+def test_the_map_below_the_title_shows_where_one_is(path):
+    names = [short_name(notebook) for notebook in NOTEBOOKS]
+    again = "run `python -m shared.kit.course draw`"
+    assert map_path(path).is_file(), again
+    assert map_path(path).read_text(encoding="utf-8") == draw_map(short_name(path), names), again
+    first = text_cells(path)[0].source
+    assert first == with_map(first, path, names), again
+
+
+def test_no_map_is_left_of_a_notebook_that_is_gone():
+    drawn = set(ROOT.glob("0*/figures/map_*.svg"))
+    assert drawn <= {map_path(path) for path in NOTEBOOKS}, "run `python -m shared.kit.course draw`"
 
 
 @by_name
