@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -49,9 +50,14 @@ def judge_own_forward(answer: Callable[[GPTModel, Tensor], Tensor]) -> str | Non
         )
         model = GPTModel(cfg).eval()
         idx = torch.randint(17, (2, 5), generator=generator)  # (B, T)
+        whole = patch.object(GPTModel, "forward", autospec=True, side_effect=GPTModel.forward)
         with torch.no_grad():
-            if hint := wrong_forward(answer(model, idx), model, idx):
+            with whole as forward:
+                out = answer(model, idx)
+            if hint := wrong_forward(out, model, idx):
                 return hint
+        if forward.called:
+            return "the logits are right, but you called the model: use its parts, one by one"
     return None
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, not_a_number, wrong_number
+from shared.checks.judging import asks_for_function, not_a_number, uses, wrong_number
 
 
 def judge_perplexity(answer: Any) -> str | None:
@@ -54,6 +54,8 @@ def judge_cross_entropy(answer: Callable[[Tensor, Tensor], Tensor]) -> str | Non
     masked = torch.cat([torch.full((2,), -100), targets[2:]])
     if not agrees(logits, masked):
         return "targets of -100 must be left out, of the sum and of the count"
+    if way := uses(answer, "cross_entropy", "CrossEntropyLoss", given=(logits, targets)):
+        return f"the numbers are right, but {way} is PyTorch's own answer: write it without"
     return None
 
 

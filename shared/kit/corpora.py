@@ -5,13 +5,14 @@ download, and any text file of the reader's.
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from shared.kit.downloads import DATA_FOLDER, download
 from shared.kit.repository import ROOT
 
 BOOK = "https://raw.githubusercontent.com/rasbt/LLMs-from-scratch/main/"
-SHORTEST_TEXT = 5_000  # characters: a tenth of them must still fill some windows
+SHORTEST_TEXT = 10_000  # characters: a tenth of them must still fill a batch of windows
 # file name: (address, SHA-256)
 LECTURE_FILES = {
     "the-verdict.txt": (
@@ -101,6 +102,16 @@ def claim(corpus: str, sentence: str, true: bool) -> None:
         assert true, sentence
     elif not true:
         print(f"Here your text differs from the story. Of the story it is true that {sentence}.")
+
+
+def fitting_vocab_size(text: str, vocab_size: int) -> int:
+    """A vocabulary size that byte pair encoding reaches on this text, at most vocab_size.
+
+    Beside the 256 bytes and the end token, each different word of two letters or more takes a merge
+    at least, so only a text of few words gets less than was asked for.
+    """
+    words = set(re.findall(r"[^\W\d_]{2,}", text))
+    return min(vocab_size, 257 + len(words))
 
 
 def load_instruction_data(name: str = "course") -> list[dict[str, str]]:

@@ -105,7 +105,7 @@ def test_chapter(arguments: argparse.Namespace) -> bool:
         "--nbval",
         "-q",
         "-m",
-        "not slow and not browser and not load",
+        "not slow and not browser and not load and not own",
     ]
     return (
         subprocess.run([*command, *map(str, notebooks), *map(str, tests)], cwd=ROOT).returncode == 0

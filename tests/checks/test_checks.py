@@ -1,10 +1,12 @@
 """How a check answers, and that notebooks and checks name the same exercises."""
 
 import re
+from operator import methodcaller
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from shared import checks
 from shared.checks import Exercise, check, exercises, find, progress, verdict
@@ -71,7 +73,88 @@ def test_an_error_is_told_and_only_a_bare_stub_is_no_attempt():
         raise NotImplementedError("later")
 
     said = verdict("averaging_the_past/causal_mean", unfinished)
-    assert said == "not yet: your answer raised NotImplementedError: later"
+    assert said.startswith("not yet: your answer raised NotImplementedError: later\n")
+
+
+def judged_by_call(monkeypatch, answer, *given):
+    """The lines of the verdict of a check that does nothing but call the answer."""
+    monkeypatch.setattr(checks, "find", lambda name: Exercise(methodcaller("__call__", *given)))
+    return verdict("any/name", answer).splitlines()
+
+
+def last_piece(text, count=1):
+    pieces = [word for word in text.split()]
+    return pieces[count]
+
+
+def test_an_error_shows_its_line_and_the_arguments(monkeypatch):
+    assert judged_by_call(monkeypatch, last_piece, "Is it?", 10) == [
+        "not yet: your answer raised IndexError: list index out of range",
+        "  in line 3 of last_piece: `return pieces[count]`",
+        "  with text = 'Is it?', count = 10",
+    ]
+
+
+def test_an_error_below_shows_the_way_down_to_the_readers_last_line(monkeypatch):
+    def add(x):
+        return sum(parted(number) for number in x)
+
+    def parted(number):
+        return torch.ones(2) @ torch.ones(3)
+
+    said = judged_by_call(monkeypatch, add, [1, 2])
+    assert said[0].startswith("not yet: your answer raised RuntimeError: ")
+    assert said[-3:] == [
+        "  in line 2 of add: `return sum(parted(number) for number in x)`",
+        "  in line 2 of parted: `return torch.ones(2) @ torch.ones(3)`",
+        "  with x = [1, 2]",
+    ]
+
+
+def test_a_deep_error_shows_its_last_three_lines(monkeypatch):
+    def endless(n):
+        return endless(n + 1)
+
+    said = judged_by_call(monkeypatch, endless, 0)
+    assert said[0].startswith("not yet: your answer raised RecursionError: ")
+    assert said[1:] == ["  in line 2 of endless: `return endless(n + 1)`"] * 3 + ["  with n = 0"]
+
+
+def test_arguments_are_short(monkeypatch):
+    class Reader:
+        def __repr__(self):
+            raise AssertionError("never asked for")
+
+    given = (torch.zeros(2, 3), "a" * 99, list(range(99)), Reader(), len, None, 0.5)
+    said = judged_by_call(monkeypatch, lambda a, b, c, d, e, f, g: 1 / 0, *given)
+    assert said[-1] == (
+        "  with a = <tensor of shape (2, 3)>, b = 'aaaaaaaaaaaa...aaaaaaaaaaaaa', "
+        "c = [0, 1, 2, 3, 4, 5, ...], d = <Reader>, e = <len>, f = None, g = 0.5"
+    )
+    assert said[1].startswith("  in line 1 of your lambda: `said = judged_by_call(")
+
+
+def test_an_error_without_source_or_words_is_still_a_verdict(monkeypatch):
+    class Silent(Exception):
+        def __str__(self):
+            raise ValueError
+
+    def silent():
+        raise Silent
+
+    assert judged_by_call(monkeypatch, silent) == ["not yet: your answer raised Silent"]
+    scope = {}
+    exec("def answer(x):\n    return x / 0", scope)
+    assert judged_by_call(monkeypatch, scope["answer"], 3) == [
+        "not yet: your answer raised ZeroDivisionError: division by zero",
+        "  in line 2 of answer",
+        "  with x = 3",
+    ]
+
+
+def test_an_error_outside_the_readers_code_is_told_in_one_line(monkeypatch):
+    said = judged_by_call(monkeypatch, torch.zeros(2).view, 3)
+    assert said[0].startswith("not yet: your answer raised RuntimeError: ") and len(said) == 1
 
 
 def test_check_and_progress_print_what_is_done(capsys):

@@ -31,6 +31,8 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("own_forward", "no final norm", partial(forward, norm=False), "final_norm"),
     ("own_forward", "no blocks", partial(forward, blocks=0), "blocks are missing"),
     ("own_forward", "one block", partial(forward, blocks=1), "only the first block"),
+    ("own_forward", "the model itself", lambda model, idx: model(idx), "called the model"),
+    ("own_forward", "its method", lambda model, idx: model.forward(idx), "called the model"),
     ("own_forward", "softmax", partial(forward, softmax=True), "without a softmax"),
 ]
 

@@ -1,16 +1,20 @@
 """The common judges: what they accept, and the sentence that each slip gets everywhere."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from shared.checks.judging import (
     asks_for_function,
     leak_hint,
     near,
     not_a_tuple,
+    uses,
     wrong_form,
     wrong_list,
     wrong_number,
@@ -160,3 +164,91 @@ def test_near_tells_shapes_apart():
     assert near(torch.ones(2), torch.ones(2) + 1e-5)
     assert not near(torch.ones(2), torch.ones(1))
     assert not near(torch.ones(2), torch.ones(2) + 1e-3)
+
+
+def softmaxed(x):
+    """No softmax and no loop: for, while."""
+    return F.softmax(x, dim=-1)
+
+
+def by_exponentials(x):
+    softmax = x.exp()  # a name of the reader's own
+    return softmax / softmax.sum(-1, keepdim=True)
+
+
+def through_a_helper(x):
+    return softmaxed(x)
+
+
+def row_by_row(x):
+    rows = []
+    for row in x:
+        rows.append(row.exp() / row.exp().sum())
+    return torch.stack(rows)
+
+
+def imported(x):
+    from torch import softmax as weights
+
+    return weights(x, -1)
+
+
+def softmax(x):
+    return by_exponentials(x)
+
+
+class Module(nn.Module):
+    def forward(self, x):
+        return x.softmax(-1)
+
+
+@pytest.mark.parametrize(
+    "answer, way",
+    [
+        (softmaxed, "softmax"),
+        (through_a_helper, "softmax"),
+        (imported, "softmax"),
+        (Module(), "softmax"),
+        (Module().forward, "softmax"),
+        (partial(softmaxed), "softmax"),
+        (lambda x: x.softmax(dim=-1), "softmax"),
+        (row_by_row, "for"),
+        (lambda x: torch.stack([row.exp() / row.exp().sum() for row in x]), "comprehension"),
+        (by_exponentials, None),
+        (softmax, None),
+        (lambda x: softmax(x), None),
+        (len, None),
+        (3, None),
+    ],
+)
+def test_a_forbidden_way_is_seen_in_the_source(answer, way):
+    assert uses(answer, "softmax", "for", "while", "comprehension") == way
+
+
+def test_only_the_ways_asked_for_count():
+    assert uses(row_by_row, "while", "softmax") is None
+    assert uses(row_by_row, "while", "for") == "for"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [F.softmax, torch.softmax, nn.Softmax(dim=-1), partial(torch.Tensor.softmax, dim=-1)],
+    ids=repr,
+)
+def test_a_forbidden_way_is_seen_in_a_call(answer):
+    given = (torch.ones(2, 3),) if isinstance(answer, (nn.Module, partial)) else (torch.ones(2), 0)
+    assert uses(answer, "softmax", given=given) == "softmax"
+
+
+def test_a_forbidden_way_under_another_name_and_without_source_is_seen_in_a_call():
+    scope = {"weights": F.softmax}
+    exec("def answer(x):\n    return weights(x, dim=-1)", scope)
+    assert uses(scope["answer"], "softmax") is None
+    assert uses(scope["answer"], "softmax", given=(torch.ones(2),)) == "softmax"
+    assert uses(by_exponentials, "softmax", given=(torch.ones(2),)) is None
+
+
+def test_two_lambdas_of_one_statement_are_not_mixed_up():
+    pair = (lambda x: x.softmax(-1), lambda x: x + 1)
+    assert uses(pair[1], "softmax", given=(torch.ones(2),)) is None
+    assert uses(pair[0], "softmax", given=(torch.ones(2),)) == "softmax"

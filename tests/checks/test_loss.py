@@ -1,13 +1,34 @@
 """The exercises of 04_pretraining/01_loss."""
 
 import math
+from functools import partial
 
+import pytest
 import torch.nn.functional as F
 from harness import exercise_tests
+from torch import nn
+
+from shared.checks import verdict
 
 
 def cross_entropy(logits, targets):
     return F.cross_entropy(logits, targets)
+
+
+def by_hand(logits, targets):
+    kept = targets != -100
+    log_probs = logits[kept] - logits[kept].logsumexp(-1, keepdim=True)
+    return -log_probs.gather(-1, targets[kept, None]).mean()
+
+
+def in_a_loop(logits, targets):
+    """F.cross_entropy may be named here."""
+    losses = []
+    for z, t in zip(logits, targets):
+        if t != -100:
+            shifted = z - z.max()
+            losses.append(shifted.exp().sum().log() - shifted[t])
+    return sum(losses) / len(losses)
 
 
 def naive(logits, targets):
@@ -22,7 +43,7 @@ def unmasked(logits, targets):
 
 RIGHT = {
     "perplexity": math.exp(0.39),
-    "cross_entropy": cross_entropy,
+    "cross_entropy": by_hand,
     "bits_per_character": lambda nats, tokens, characters: nats * tokens / math.log(2) / characters,
 }
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
@@ -47,6 +68,10 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda z, t: z.softmax(-1).gather(-1, t[:, None]).mean(),
         "should be",
     ),
+    ("cross_entropy", "PyTorch's", cross_entropy, "without"),
+    ("cross_entropy", "PyTorch's itself", F.cross_entropy, "cross_entropy is PyTorch's own"),
+    ("cross_entropy", "under another name", partial(F.cross_entropy), "without"),
+    ("cross_entropy", "the module", nn.CrossEntropyLoss(), "without"),
     ("bits_per_character", "nats", lambda n, t, c: n * t / c, "divide by ln 2"),
     ("bits_per_character", "a token", lambda n, t, c: n / math.log(2), "bits a token"),
     (
@@ -59,3 +84,15 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
 ]
 
 test_answers, test_tables = exercise_tests("loss", RIGHT, WRONG)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        in_a_loop,
+        lambda z, t: F.nll_loss(z.log_softmax(-1), t),
+        lambda z, t: -z.log_softmax(-1)[t >= 0].gather(1, t[t >= 0, None]).mean(),
+    ],
+)
+def test_other_ways_than_the_forbidden_one_are_right(answer):
+    assert verdict("loss/cross_entropy", answer) == "right"

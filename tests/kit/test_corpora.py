@@ -7,6 +7,7 @@ import pytest
 from shared.kit import corpora
 from shared.kit.corpora import load_corpus, load_instruction_data
 from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.tokenizer import BPETokenizer
 
 
 def test_the_story():
@@ -36,7 +37,7 @@ def test_the_records_of_the_course():
 
 def test_an_own_text_is_named_by_its_path_or_by_the_variable(tmp_path, monkeypatch):
     path = tmp_path / "own.txt"
-    path.write_bytes(b"\xef\xbb\xbf" + b"To be, or not to be.\r\n" * 300)
+    path.write_bytes(b"\xef\xbb\xbf" + b"To be, or not to be.\r\n" * 500)
     text = load_corpus(str(path))
     assert text.startswith("To be") and "\r" not in text
     monkeypatch.delenv("LLM_COURSE_TEXT", raising=False)
@@ -53,7 +54,7 @@ def test_a_path_is_seen_from_the_top_of_the_course_too(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "content, said",
     [
-        (b"", "0 characters.*5,000 or more"),
+        (b"", "0 characters.*10,000 or more"),
         (b"short", "5 characters"),
         ("Grüße ".encode("latin-1") * 2000, r"no UTF-8 text \(byte 2 is 0xfc\)"),
     ],
@@ -119,3 +120,12 @@ def test_another_file_of_that_name_is_refused(verdict, tmp_path, monkeypatch):
         ValueError, match="is not the lectures' file: its SHA-256 is .*https://nowhere"
     ):
         load_corpus("the-verdict")
+
+
+def test_the_vocabulary_fits_a_text_of_few_words():
+    few = "ab ab, ab. cde cde! 12 it's" * 20  # ab, cde, it
+    assert corpora.fitting_vocab_size(few, 1024) == 257 + 4  # and "sab", where the copies meet
+    assert corpora.fitting_vocab_size(load_corpus(), 1024) == 1024
+    for text in (few, "Ähre für Ähre"):
+        size = corpora.fitting_vocab_size(text, 1024)
+        assert BPETokenizer.train(text, size).n_vocab == size
