@@ -11,14 +11,17 @@ from shared.kit.plots import ORANGE, PALE, token_boxes
 from shared.labs.tokenization import readable
 
 NEVER = PALE[3]
+MOST_CHARACTERS = 2_000  # enough for 40 tokens of any language
 
 
 def window_lab(
-    length: int, context: int, stride: int, batch_size: int, drop_last: bool
+    length: int, context: int, stride: int, batch_size: int, drop_last: bool, corpus: str = "story"
 ) -> tuple[str, Figure]:
-    """Windows over the story's first tokens: their batches, what overlaps, what is never seen."""
+    """Windows over a text's first tokens: their batches, what overlaps, what is never seen; which
+    of the three tasks are done.
+    """
     tokenizer = get_tokenizer()
-    ids = tokenizer.encode(load_corpus("story")[:400])[:length]
+    ids = tokenizer.encode(load_corpus(corpus)[:MOST_CHARACTERS])[:length]
     windows = len(GPTDataset(ids, context, stride))  # raises ValueError if none fits
     batches = windows // batch_size if drop_last else -(-windows // batch_size)
     used = min(windows, batches * batch_size)
@@ -33,7 +36,26 @@ def window_lab(
         f"overlap of neighbours: {max(0, context - stride)} tokens; "
         f"<b>never an input: {times.count(0)}</b> of {length} tokens</p>{boxes}"
     )
-    return text, window_figure(grid)
+    whole = drop_last and used == windows and batch_size > 1
+    done = [has_gap(times), whole, is_thrice(times, context, stride, used)]
+    names = ("a gap in the middle", "no window lost", "inner tokens three times")
+    said = [
+        f"({i}) {name}: <b>{'found' if found else 'not yet'}</b>"
+        for i, (name, found) in enumerate(zip(names, done), 1)
+    ]
+    return f"{text}<p>{' &nbsp; '.join(said)}</p>", window_figure(grid)
+
+
+def has_gap(times: list[int]) -> bool:
+    """Whether a token that is never an input stands between two that are."""
+    seen = [token for token, n in enumerate(times) if n]
+    return bool(seen) and seen[-1] - seen[0] + 1 > len(seen)
+
+
+def is_thrice(times: list[int], context: int, stride: int, used: int) -> bool:
+    """Whether each token that is in reach of as many windows as can be is an input three times."""
+    inner = times[context - 1 : (used - 1) * stride + 1]
+    return len(inner) > stride and set(inner) == {3}
 
 
 def window_grid(

@@ -16,7 +16,7 @@ def batches(n, T, s, B, drop_last, target=1, swap=False):
     return w // B if drop_last != swap else -(-w // B)
 
 
-RIGHT = {"count_windows": 30, "count_batches": batches, "windows": windows}
+RIGHT = {"windows": windows, "count_windows": 30, "count_batches": batches}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("count_windows", "the first forgotten", 29, "starts at token 0"),
     ("count_windows", "stride 1", 936, "stride 1"),

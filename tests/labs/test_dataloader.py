@@ -48,6 +48,35 @@ def test_the_grid_marks_inputs_targets_and_dropped_windows():
     assert times == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    "settings, done",
+    [
+        ((22, 4, 4, 2, True), []),
+        ((22, 3, 5, 2, True), [1, 2]),
+        ((22, 3, 5, 3, True), [1]),
+        ((22, 4, 4, 5, True), [2]),
+        ((22, 4, 4, 1, True), []),
+        ((22, 4, 4, 5, False), []),
+        ((30, 6, 2, 3, True), [2, 3]),
+        ((30, 6, 2, 5, True), [3]),
+        ((30, 5, 2, 3, True), []),
+        ((30, 3, 1, 3, True), [2, 3]),
+        ((22, 4, 4, 8, True), []),
+    ],
+)
+def test_the_lab_says_which_tasks_are_done(settings, done):
+    page, _ = window_lab(*settings)
+    said = re.findall(r"\((\d)\) [\w ]+: <b>(found|not yet)</b>", page)
+    assert [int(number) for number, found in said if found == "found"] == done
+    assert len(said) == 3
+
+
+def test_the_lab_shows_the_text_that_the_notebook_reads(tmp_path):
+    (tmp_path / "own.txt").write_text("zebra stripes " * 500, encoding="utf-8")
+    page, _ = window_lab(22, 4, 4, 2, True, corpus=str(tmp_path / "own.txt"))
+    assert "stripes" in page and page.count("<small") == 22
+
+
 def test_a_context_that_does_not_fit_says_so():
     with pytest.raises(ValueError, match="4 tokens are too few"):
         window_lab(4, 4, 1, 1, True)
