@@ -49,7 +49,8 @@ def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
             return f"the key {stretch!r} has {len(stretch)} characters instead of {length}"
         if not isinstance(counts, Mapping):
             return f"the value of {stretch!r} must be counts, such as a Counter, not {counts!r}"
-    kept = {stretch: dict(counts) for stretch, counts in found.items() if counts}
+    kept = {stretch: {c: n for c, n in counts.items() if n} for stretch, counts in found.items()}
+    kept = {stretch: counts for stretch, counts in kept.items() if counts}
     if kept == right:
         return None
     if any("" in counts for counts in kept.values()):
@@ -65,6 +66,8 @@ def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
         if any(len(character) != 1 for character in kept[stretch]):
             return f"after {stretch!r} single characters are counted, not {[*kept[stretch]]}"
         if kept[stretch] != counts:
+            if all(n == text.count(stretch + c) for c, n in kept[stretch].items()):
+                return f"after {stretch!r} come {counts}: str.count leaves out what overlaps"
             return f"after {stretch!r} come {counts}, not {kept[stretch]}"
     surplus = min(set(kept) - set(right))
     return f"the stretch {surplus!r} is followed by nothing, or stands nowhere in the text"

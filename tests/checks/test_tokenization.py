@@ -65,6 +65,15 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("count_after", "pairs only", lambda t, n: count_after(t, 1), "1 characters instead of 2"),
     (
         "count_after",
+        "str.count, which does not overlap",
+        lambda t, n: {
+            k: {c: t.count(k + c) for c in set(t)}
+            for k in {t[i : i + n] for i in range(len(t) - n)}
+        },
+        "str.count leaves out",
+    ),
+    (
+        "count_after",
         "tuples",
         lambda t, n: {(a, b): 1 for a, b in zip(t, t[1:])},
         "stretch of text",
