@@ -54,6 +54,7 @@ def test_the_grid_marks_inputs_targets_and_dropped_windows():
         ((22, 4, 4, 2, True), []),
         ((22, 3, 5, 2, True), [1, 2]),
         ((22, 3, 5, 3, True), [1]),
+        ((8, 3, 4, 2, True), [1, 2]),
         ((22, 4, 4, 5, True), [2]),
         ((22, 4, 4, 1, True), []),
         ((22, 4, 4, 5, False), []),
