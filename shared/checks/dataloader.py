@@ -116,6 +116,11 @@ def wrong_windows(found: list[tuple[list, list]], right: list[tuple[list, list]]
 
 
 EXERCISES = {
+    "windows": Exercise(
+        judge_windows,
+        "range(0, len(ids) - T, stride) gives the starts.",
+        "The target is ids[start + 1 : start + T + 1].",
+    ),
     "count_windows": Exercise(
         judge_count_windows,
         "The last possible start is 1,000 - 64 - 1: the target needs one token more.",
@@ -125,10 +130,5 @@ EXERCISES = {
         judge_count_batches,
         "First the number of windows by the formula of this notebook, then the batches.",
         "windows // batch_size counts full batches; -(-windows // batch_size) rounds up.",
-    ),
-    "windows": Exercise(
-        judge_windows,
-        "range(0, len(ids) - T, stride) gives the starts.",
-        "The target is ids[start + 1 : start + T + 1].",
     ),
 }

@@ -1,12 +1,92 @@
 """The exercises of 01_data/01_tokenization."""
 
+import math
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from shared.checks import Exercise
 from shared.checks.judging import asks_for_function, wrong_number, wrong_type
+
+
+def judge_pair_chance(answer: Any) -> str | None:
+    slips = {
+        1 / 4: "that is 1 of 4: the tenth that is added to each count is missing",
+        3.1 / 4.2: "that is the chance of a after a",
+        1.1 / 4: "the count of b grew by a tenth, and so did that of a: the sum grows too",
+        1.1 / 4.1: "the sum grows by a tenth for each of the two characters, not once",
+        1 / 4.2: "the sum is right; the count of b above it grows by a tenth too",
+        0.35: "a tenth is added to the count, not to the chance",
+        1.1 / 3.1: "divide by the sum of both counts, not by the count of a",
+        math.log(4.2 / 1.1): "that is the surprise: here the chance itself is asked for",
+        1.1: "that is the count with its tenth: divide it by the sum of both",
+    }
+    how = "divide what belongs to b by the sum of what belongs to a and b"
+    return wrong_number(answer, 1.1 / 4.2, slips, 0.005, how)
+
+
+@asks_for_function
+def judge_count_after(count: Callable[[str, int], Mapping[str, Mapping[str, int]]]) -> str | None:
+    rng = random.Random(0)
+    examples = [("banana", 2), ("banana", 1), ("aaaa", 2), ("abcabd", 3), ("\n\n a\n\n b", 2)]
+    examples += [("".join(rng.choices("ab c\n", k=30)), rng.randint(1, 4)) for _ in range(50)]
+    for text, length in examples:
+        found = count(text, length)
+        what = "a dictionary from stretch to counts"
+        if hint := wrong_type(found, Mapping, what) or wrong_counts(found, text, length):
+            return f"for the text {text!r} and length {length}: {hint}"
+    return None
+
+
+def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
+    """What is wrong with the counts of what follows each stretch of a text, if anything."""
+    right = counts_after(text, length)
+    for stretch, counts in found.items():
+        if not isinstance(stretch, str):
+            return f"a key is a stretch of text, not {stretch!r}"
+        if len(stretch) != length:
+            return f"the key {stretch!r} has {len(stretch)} characters instead of {length}"
+        if not isinstance(counts, Mapping):
+            return f"the value of {stretch!r} must be counts, such as a Counter, not {counts!r}"
+    kept = {stretch: {c: n for c, n in counts.items() if n} for stretch, counts in found.items()}
+    kept = {stretch: counts for stretch, counts in kept.items() if counts}
+    if kept == right:
+        return None
+    if any("" in counts for counts in kept.values()):
+        return "nothing follows the last stretch: the empty string is counted"
+    if backwards := mirrored(right, text, length):
+        if kept == backwards:
+            return "what stands before each stretch was counted, not what comes after it"
+    for stretch, counts in right.items():
+        if stretch not in kept:
+            return (
+                f"the stretch {stretch!r} is missing: stretches overlap, one starts at each place"
+            )
+        if any(len(character) != 1 for character in kept[stretch]):
+            return f"after {stretch!r} single characters are counted, not {[*kept[stretch]]}"
+        if kept[stretch] != counts:
+            if all(n == text.count(stretch + c) for c, n in kept[stretch].items()):
+                return f"after {stretch!r} come {counts}: str.count leaves out what overlaps"
+            return f"after {stretch!r} come {counts}, not {kept[stretch]}"
+    surplus = min(set(kept) - set(right))
+    return f"the stretch {surplus!r} is followed by nothing, or stands nowhere in the text"
+
+
+def counts_after(text: str, length: int) -> dict[str, dict[str, int]]:
+    """How often each character follows each stretch of a text."""
+    found: dict[str, dict[str, int]] = {}
+    for i in range(length, len(text)):
+        counts = found.setdefault(text[i - length : i], {})
+        counts[text[i]] = counts.get(text[i], 0) + 1
+    return found
+
+
+def mirrored(right: dict, text: str, length: int) -> dict[str, dict[str, int]]:
+    """How often each character stands before each stretch, unless that is the same."""
+    turned = counts_after(text[::-1], length)
+    before = {stretch[::-1]: counts for stretch, counts in turned.items()}
+    return before if before != right else {}
 
 
 def judge_count_pieces(answer: Any) -> str | None:
@@ -14,7 +94,7 @@ def judge_count_pieces(answer: Any) -> str | None:
         14: "14 counts the three spaces too: split_words drops them",
         9: "9 leaves out the double quotes: each of the two is a piece",
         12: "12 counts the double hyphen twice: it is one piece",
-        5: "5 counts only what stands between spaces: signs are pieces of their own",
+        5: "5 counts only what stands between spaces: punctuation marks are pieces too",
     }
     return wrong_number(answer, 11, slips)
 
@@ -62,7 +142,7 @@ def wrong_vocab(found: dict, pieces: list[str], specials: list[str]) -> str | No
 
 
 def random_text(rng: random.Random, length: int = 40) -> str:
-    """Letters, digits, signs and white space, drawn one by one."""
+    """Letters, digits, punctuation marks and white space, drawn one by one."""
     return "".join(rng.choice("abcXYZ019_é .,;!?-£[\n\t'") for _ in range(length))
 
 
@@ -96,7 +176,7 @@ def wrong_pieces(text: str, pieces: list) -> str | None:
         if not re.fullmatch(r"\s+|\w+|[^\w\s]", piece):
             return (
                 f"in {text!r} the piece {piece!r} is neither white space, nor a word, nor one "
-                "single sign"
+                "single other character"
             )
     for left, right in zip(pieces, pieces[1:]):
         if re.fullmatch(r"\s+|\w+", left + right):
@@ -108,10 +188,20 @@ def wrong_pieces(text: str, pieces: list) -> str | None:
 
 
 EXERCISES = {
+    "pair_chance": Exercise(
+        judge_pair_chance,
+        "With the tenths the counts are 3.1 for a and 1.1 for b.",
+        "The chance is one of the two counts, divided by their sum.",
+    ),
+    "count_after": Exercise(
+        judge_count_after,
+        "The character at place i follows the stretch text[i - length : i].",
+        "defaultdict(Counter) makes an empty Counter for each new key; places run from length on.",
+    ),
     "count_pieces": Exercise(
         judge_count_pieces,
         "Read from left to right and write each piece down: the first is a double quote.",
-        "Signs: two quotes, one double hyphen, one question mark, one full stop.",
+        "Punctuation marks: two quotes, one double hyphen, one question mark, one full stop.",
     ),
     "build_vocab": Exercise(
         judge_build_vocab,

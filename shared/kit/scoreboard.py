@@ -44,7 +44,7 @@ class Scoreboard:
         """
         if not (math.isfinite(nats) and nats >= 0):
             raise ValueError(f"a loss in nats is 0 or more, not {nats}")
-        row = {"notebook": self.notebook, "name": name, "nats": round(nats, 3), "text": text}
+        row = {"notebook": self.notebook, "name": name, "nats": round(nats, 4), "text": text}
         self.rows = [old for old in self.rows if old["name"] != name] + [row]
         if not self.is_story or recording():
             save_row(self.path, row)

@@ -1,9 +1,5 @@
 """The lab of 01_data/03_dataloader: where windows lie, and what is never read."""
 
-import matplotlib.pyplot as plt
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-
 from shared.dataloader import GPTDataset
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer
@@ -11,14 +7,19 @@ from shared.kit.plots import ORANGE, PALE, token_boxes
 from shared.labs.tokenization import readable
 
 NEVER = PALE[3]
+COLOURS = ("#ffffff", "#a8d0e8", "#4a98c8", ORANGE, "#bbbbbb")  # by the kinds of window_grid
+LEGEND = ("input", "input, next batch", "last target", "dropped")
+MOST_CHARACTERS = 2_000  # enough for 40 tokens of any language
 
 
 def window_lab(
-    length: int, context: int, stride: int, batch_size: int, drop_last: bool
-) -> tuple[str, Figure]:
-    """Windows over the story's first tokens: their batches, what overlaps, what is never seen."""
+    length: int, context: int, stride: int, batch_size: int, drop_last: bool, corpus: str = "story"
+) -> str:
+    """Windows over a text's first tokens: their batches, what overlaps, what is never seen; which
+    of the three tasks are done.
+    """
     tokenizer = get_tokenizer()
-    ids = tokenizer.encode(load_corpus("story")[:400])[:length]
+    ids = tokenizer.encode(load_corpus(corpus)[:MOST_CHARACTERS])[:length]
     windows = len(GPTDataset(ids, context, stride))  # raises ValueError if none fits
     batches = windows // batch_size if drop_last else -(-windows // batch_size)
     used = min(windows, batches * batch_size)
@@ -33,7 +34,26 @@ def window_lab(
         f"overlap of neighbours: {max(0, context - stride)} tokens; "
         f"<b>never an input: {times.count(0)}</b> of {length} tokens</p>{boxes}"
     )
-    return text, window_figure(grid)
+    whole = drop_last and used == windows and batch_size > 1
+    done = [has_gap(times), whole, is_thrice(times, context, stride, used)]
+    names = ("a gap in the middle", "no window lost", "inner tokens three times")
+    said = [
+        f"({i}) {name}: <b>{'found' if found else 'not yet'}</b>"
+        for i, (name, found) in enumerate(zip(names, done), 1)
+    ]
+    return f"{text}<p>{' &nbsp; '.join(said)}</p>{window_table(grid)}"
+
+
+def has_gap(times: list[int]) -> bool:
+    """Whether a token that is never an input stands between two that are."""
+    seen = [token for token, n in enumerate(times) if n]
+    return bool(seen) and seen[-1] - seen[0] + 1 > len(seen)
+
+
+def is_thrice(times: list[int], context: int, stride: int, used: int) -> bool:
+    """Whether each token that is in reach of as many windows as can be is an input three times."""
+    inner = times[context - 1 : (used - 1) * stride + 1]
+    return len(inner) > stride and set(inner) == {3}
 
 
 def window_grid(
@@ -55,18 +75,17 @@ def window_grid(
     return grid, times
 
 
-def window_figure(grid: list[list[int]]) -> Figure:
-    """The grid of `window_grid` in colours."""
-    figure, ax = plt.subplots(figsize=(7.5, 1.2 + 0.16 * min(len(grid), 25)))
-    colours = ListedColormap(["white", "#a8d0e8", "#4a98c8", ORANGE, "#bbbbbb"])
-    ax.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#e8e8e8", linewidth=0.3)
-    ax.invert_yaxis()
-    ax.set(xlabel="token", ylabel="window")
-    for axis, count in ((ax.xaxis, len(grid[0])), (ax.yaxis, len(grid))):
-        shown = range(0, count, 1 + count // 12)
-        axis.set_ticks([i + 0.5 for i in shown], shown)
-    ax.set_title(
-        "blue: inputs, two shades for alternating batches; orange: last target; grey: dropped",
-        fontsize=9,
+def window_table(grid: list[list[int]]) -> str:
+    """The grid of `window_grid` as an HTML table in colours, one row a window."""
+    cell = "width:15px;min-width:15px;height:11px;padding:0;border:1px solid #d8d8d8"
+    label = "padding:0 6px 0 0;font-size:11px;text-align:right;white-space:nowrap"
+    rows = []
+    for w, row in enumerate(grid):
+        cells = "".join(f'<td style="background:{COLOURS[kind]};{cell}"></td>' for kind in row)
+        rows.append(f'<tr><td style="{label}">window {w}</td>{cells}</tr>')
+    legend = " &nbsp; ".join(
+        f'<span style="background:{colour};color:#000;padding:0 4px">{name}</span>'
+        for colour, name in zip(COLOURS[1:], LEGEND)
     )
-    return figure
+    style = "border-collapse:collapse;margin:6px 0;width:auto"
+    return f'<table style="{style}">{"".join(rows)}</table><p>{legend}</p>'

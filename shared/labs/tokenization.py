@@ -4,17 +4,16 @@ import re
 from contextlib import suppress
 from functools import lru_cache
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
 from shared.kit.corpora import load_corpus
-from shared.kit.plots import BLUE, PALE, RED, token_boxes
+from shared.kit.plots import PALE, token_boxes
 from shared.tokenizer import check_text
 
 WORDS = re.compile(r"""([,.:;?_!"()']|--|\s)""")  # as in 01_data/01_tokenization
 KNOWN = PALE[0]
 UNKNOWN = PALE[3]
 MOST_CHARACTERS = 300
+TASK_SHARE = 10  # percent
+TASK_WORDS = 5
 
 
 def limited(text: str) -> str:
@@ -29,7 +28,7 @@ def limited(text: str) -> str:
 
 
 def in_units(text: str, unit: str) -> list[str]:
-    """A text as words and signs, as characters, or as bytes written in readable form."""
+    """A text as words and punctuation marks, as characters, or as bytes in readable form."""
     if unit == "words":
         return [piece for piece in WORDS.split(text) if piece.strip()]
     if unit == "characters":
@@ -54,38 +53,38 @@ def in_bytes() -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def vocabulary_growth(unit: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The story in a unit, and how many distinct tokens were met after each of them."""
-    tokens = tuple(in_units(load_corpus("story"), unit))
-    seen: set[str] = set()
-    growth = []
-    for token in tokens:
-        seen.add(token)
-        growth.append(len(seen))
-    return tokens, tuple(growth)
+def corpus_units(corpus: str, unit: str) -> tuple[str, ...]:
+    """A corpus in a unit."""
+    return tuple(in_units(load_corpus(corpus), unit))
 
 
-def vocabulary_lab(text: str, unit: str, share: int) -> tuple[str, Figure]:
-    """A text in the vocabulary of the story's first `share` percent, and how that grew."""
-    tokens, growth = vocabulary_growth(unit)
+def vocabulary_lab(text: str, unit: str, share: int, corpus: str = "story") -> str:
+    """A text in the vocabulary of the first `share` percent of a corpus; how the task stands."""
+    tokens = corpus_units(corpus, unit)
     read = max(1, len(tokens) * share // 100)
     vocabulary = sorted(set(tokens[:read])) if unit != "bytes" else in_bytes()
     ids = {token: i for i, token in enumerate(vocabulary)}
     found = in_units(limited(text), unit)
-    unknown = sum(token not in ids for token in found)
+    unknown = [token for token in found if token not in ids]
     boxes = token_boxes(
         [readable(token.encode("utf-8")) for token in found],
         [KNOWN if token in ids else UNKNOWN for token in found],
         [str(ids.get(token, "unknown")) for token in found],
     )
-    figure, ax = plt.subplots(figsize=(6, 2.4))
-    ax.plot(growth, color=BLUE)
-    ax.plot([read - 1], [growth[read - 1]], "o", color=RED)
-    ax.set(xlabel=f"{unit} of the story read", ylabel="distinct ones met")
-    ax.set_ylim(0)
-    figure.tight_layout()
     counts = (
-        f"<p>vocabulary: {len(ids):,} &nbsp; tokens: {len(found)} &nbsp; "
-        f"<b>unknown: {unknown}</b></p>"
+        f"<p>vocabulary: {len(ids):,} &nbsp; pieces of your text: {len(found)} &nbsp; "
+        f"<b>unknown: {len(unknown)}</b></p>"
     )
-    return counts + boxes, figure
+    return counts + boxes + f"<p>{task(found, len(unknown), unit, share)}</p>"
+
+
+def task(found: list[str], unknown: int, unit: str, share: int) -> str:
+    """What is still missing for the task, or that it is done."""
+    if unit != "words" or share > TASK_SHARE:
+        return f"Task: words, and at most {TASK_SHARE} % of the text read."
+    words = {piece for piece in found if any(character.isalpha() for character in piece)}
+    if len(words) < TASK_WORDS:
+        return f"Task: {len(words)} different words of {TASK_WORDS}."
+    if unknown:
+        return f"Task: {len(words)} different words, but {unknown} unknown."
+    return f"<b>Found:</b> {len(words)} different words from a tenth of the text, none unknown."

@@ -1,7 +1,12 @@
 """The exercises of 01_data/03_dataloader."""
 
+import math
+
+import pytest
 import torch
 from harness import exercise_tests
+
+from shared.checks import verdict
 
 
 def windows(ids, T, stride, end=0, shift=1):
@@ -16,7 +21,7 @@ def batches(n, T, s, B, drop_last, target=1, swap=False):
     return w // B if drop_last != swap else -(-w // B)
 
 
-RIGHT = {"count_windows": 30, "count_batches": batches, "windows": windows}
+RIGHT = {"windows": windows, "count_windows": 30, "count_batches": batches}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("count_windows", "the first forgotten", 29, "starts at token 0"),
     ("count_windows", "stride 1", 936, "stride 1"),
@@ -93,3 +98,39 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
 ]
 
 test_answers, test_tables = exercise_tests("dataloader", RIGHT, WRONG)
+
+
+def windows_by_while(ids, T, stride):
+    found = []
+    start = 0
+    while start + T + 1 <= len(ids):
+        found.append([list(ids[start : start + T]), list(ids[start + 1 : start + T + 1])])
+        start += stride
+    return found
+
+
+def windows_by_zip(ids, T, stride):
+    pairs = zip((ids[i : i + T] for i in range(len(ids))), (ids[i + 1 :] for i in range(len(ids))))
+    return [(x, y[:T]) for x, y in pairs if len(y) >= T][::stride]
+
+
+def windows_by_generator(ids, T, stride):
+    for start in range(0, len(ids) - T, stride):
+        yield ids[start : start + T], ids[start + 1 : start + 1 + T]
+
+
+@pytest.mark.parametrize("answer", [windows_by_while, windows_by_zip, windows_by_generator])
+def test_windows_may_be_cut_in_other_ways(answer):
+    assert verdict("dataloader/windows", answer) == "right"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda n, T, s, B, d: (math.floor if d else math.ceil)(len(range(0, n - T, s)) / B),
+        lambda n, T, s, B, d: len([i for i in range(0, n - T, s)][B - 1 if d else 0 :: B]),
+        lambda n, T, s, B, d: sum(divmod((n - T - 1) // s + 1 + (0 if d else B - 1), B)[:1]),
+    ],
+)
+def test_batches_may_be_counted_in_other_ways(answer):
+    assert verdict("dataloader/count_batches", answer) == "right"

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from shared.dataloader import create_dataloader
-from shared.kit.widgets import Lab, png_bytes, slider, switch
-from shared.labs.dataloader import window_grid, window_lab
+from shared.kit.widgets import Lab, slider, switch
+from shared.labs.dataloader import COLOURS, window_grid, window_lab
 
 
 def numbers_below(page: str) -> list[str]:
@@ -32,7 +32,7 @@ def test_windows_and_batches_are_those_of_the_loader(
         range(length), batch_size, context, stride, shuffle=False, drop_last=drop_last
     )
     seen = [int(token) for x, _ in loader for token in x.flatten()]
-    page, _ = window_lab(length, context, stride, batch_size, drop_last)
+    page = window_lab(length, context, stride, batch_size, drop_last)
     assert (
         f"= <b>{len(loader.dataset)}</b>" in page
         and f"batches of {batch_size}: <b>{len(loader)}</b>" in page
@@ -48,14 +48,47 @@ def test_the_grid_marks_inputs_targets_and_dropped_windows():
     assert times == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    "settings, done",
+    [
+        ((22, 4, 4, 2, True), []),
+        ((22, 3, 5, 2, True), [1, 2]),
+        ((22, 3, 5, 3, True), [1]),
+        ((8, 3, 4, 2, True), [1, 2]),
+        ((22, 4, 4, 5, True), [2]),
+        ((22, 4, 4, 1, True), []),
+        ((22, 4, 4, 5, False), []),
+        ((30, 6, 2, 3, True), [2, 3]),
+        ((30, 6, 2, 5, True), [3]),
+        ((30, 5, 2, 3, True), []),
+        ((30, 3, 1, 3, True), [2, 3]),
+        ((22, 4, 4, 8, True), []),
+    ],
+)
+def test_the_lab_says_which_tasks_are_done(settings, done):
+    page = window_lab(*settings)
+    said = re.findall(r"\((\d)\) [\w ]+: <b>(found|not yet)</b>", page)
+    assert [int(number) for number, found in said if found == "found"] == done
+    assert len(said) == 3
+
+
+def test_the_lab_shows_the_text_that_the_notebook_reads(tmp_path):
+    (tmp_path / "own.txt").write_text("zebra stripes " * 500, encoding="utf-8")
+    page = window_lab(22, 4, 4, 2, True, corpus=str(tmp_path / "own.txt"))
+    assert "stripes" in page and page.count("<small") == 22
+
+
 def test_a_context_that_does_not_fit_says_so():
     with pytest.raises(ValueError, match="4 tokens are too few"):
         window_lab(4, 4, 1, 1, True)
 
 
-def test_the_lab_draws_a_picture():
-    _, figure = window_lab(length=40, context=4, stride=1, batch_size=2, drop_last=True)
-    assert len(png_bytes(figure)) > 5_000
+def test_the_table_shows_the_grid():
+    page = window_lab(length=22, context=4, stride=4, batch_size=2, drop_last=True)
+    grid, _ = window_grid(22, 4, 4, 2, windows=5, used=4)
+    shown = re.findall(r'<td style="background:(#\w+)', page)
+    assert shown == [COLOURS[kind] for row in grid for kind in row]
+    assert re.findall(r">window (\d)<", page) == ["0", "1", "2", "3", "4"]
 
 
 def test_moving_a_control_changes_the_picture():
