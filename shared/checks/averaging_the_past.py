@@ -119,7 +119,10 @@ def loops(code: CodeType | None) -> Iterator[bool]:
     """Whether Python's own code of a function, or of one inside of it, goes round."""
     if code is None:  # not written in Python
         return
-    yield any(step.opname in ("FOR_ITER", "JUMP_BACKWARD") for step in dis.get_instructions(code))
+    yield any(
+        step.opname in ("FOR_ITER", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
+        for step in dis.get_instructions(code)
+    )
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from loops(constant)
