@@ -1,9 +1,13 @@
 """The mixing lab shows the softmax of its sliders, and every slider moves its picture."""
 
+import re
+
 import matplotlib.pyplot as plt
 import pytest
+import torch
 
-from shared.labs.averaging_the_past import MIXING_WORDS, mixing_lab
+from shared.kit.repository import ROOT
+from shared.labs.averaging_the_past import MIXING_GOAL, MIXING_POINTS, MIXING_WORDS, mixing_lab
 
 EQUAL = dict.fromkeys(MIXING_WORDS, 0.0)
 
@@ -46,3 +50,13 @@ def test_the_lab_says_when_the_task_is_done():
     assert verdict(mixing_lab(1.0, 1.0, 0.0, 0.0)).endswith("away")
     assert verdict(mixing_lab(10.0, 0.0, 0.0, 0.0)).endswith("away")
     plt.close("all")
+
+
+def test_the_drawing_holds_the_points_and_their_averages():
+    drawing = (ROOT / "02_attention/figures/averaging.svg").read_text(encoding="utf-8")
+    counts = torch.arange(1, 5)[:, None]
+    found = [tuple(map(int, pair)) for pair in re.findall(r">\((\d), (\d)\)<", drawing)]
+    assert found[:4] == [tuple(point) for point in MIXING_POINTS.int().tolist()]
+    averages = MIXING_POINTS.cumsum(dim=0) / counts
+    assert found[4:] == [tuple(point) for point in averages.tolist()]
+    assert tuple(MIXING_GOAL.tolist()) == found[5], "the lab's goal is the average of two words"
