@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, draw, leak_hint, near, wrong_form, wrong_list
+from shared.checks.judging import (
+    asks_for_function,
+    draw,
+    leak_hint,
+    near,
+    wrong_form,
+    wrong_list,
+    wrong_tensor,
+)
 from shared.kit.system import CountOperations
 
 
@@ -128,6 +136,37 @@ def loops(code: CodeType | None) -> Iterator[bool]:
             yield from loops(constant)
 
 
+@asks_for_function
+def judge_fading_mixer(mixer: Callable[[Tensor], Tensor]) -> str | None:
+    if isinstance(mixer, type):
+        return "this is the class: give a mixer made from it, with brackets, MyMixer()"
+    for shape in ((2, 5, 3), (1, 9, 4), (3, 1, 2)):
+        x = draw(*shape)
+        T = shape[1]
+        y = mixer(x)
+        if hint := wrong_form(y, shape):
+            return hint
+        if leak_hint(mixer, x):
+            return "the future leaks: fill the scores above the diagonal with -inf"
+        powers = torch.tensor(2.0).pow(torch.arange(T)).expand(T, T).tril()  # (T, T)
+        backwards = torch.tensor(0.5).pow(torch.arange(T)).expand(T, T).tril()  # (T, T)
+        slips = [
+            (powers.clamp(max=1) / powers.clamp(max=1).sum(dim=-1, keepdim=True) @ x, PLAIN),
+            (backwards / backwards.sum(dim=-1, keepdim=True) @ x, "the oldest token weighs most"),
+            (
+                powers / powers.sum(dim=0) @ x,
+                "each column sums to one, not each row: softmax(dim=-1)",
+            ),
+            (powers @ x, "the weights of a row must sum to one: divide by their sum, or softmax"),
+            (x + powers / powers.sum(dim=-1, keepdim=True) @ x, "the frame adds x, not the mixer"),
+        ]
+        otherwise = "causal, but the weights do not halve with each step back"
+        if hint := wrong_tensor(y, powers / powers.sum(dim=-1, keepdim=True) @ x, slips, otherwise):
+            return hint
+    return None
+
+
+PLAIN = "this is the plain average: each token should weigh twice as much as the one before it"
 EXERCISES = {
     "causal_mean_by_hand": Exercise(
         judge_causal_mean_by_hand, "Row 1 is ((2 + 4) / 2, (0 + 6) / 2)."
@@ -139,5 +178,10 @@ EXERCISES = {
         judge_causal_mean,
         "x.cumsum(dim=1) adds up along the tokens.",
         "Position t has seen t + 1 tokens: divide by torch.arange(1, T + 1), shaped (T, 1).",
+    ),
+    "fading_mixer": Exercise(
+        judge_fading_mixer,
+        "Scores of Exercise 2 for T = x.size(1), a softmax along each row, then the product.",
+        "weights @ x has shape (B, T, D) when weights has shape (T, T).",
     ),
 }

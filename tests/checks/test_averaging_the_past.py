@@ -64,10 +64,27 @@ def mean_by_softmax(x):
     return torch.einsum("ts,bsd->btd", scores.softmax(dim=-1), x)
 
 
+class Fading(torch.nn.Module):
+    """A mixer of weights that change by `base` with each step."""
+
+    def __init__(self, base=2.0, hide=True, dim=-1, add=False):
+        super().__init__()
+        self.scores, self.dim, self.add = decay(base, hide), dim, add
+
+    def forward(self, x):
+        y = self.scores(x.size(1)).softmax(dim=self.dim) @ x
+        return x + y if self.add else y
+
+
+def fading_sum(x):
+    return decay(2.0)(x.size(1)).exp() @ x
+
+
 RIGHT = {
     "causal_mean_by_hand": [[2, 0], [3, 3], [2, 3], [2, 3]],
     "decay_scores": decay(2.0),
     "causal_mean": mean_right,
+    "fading_mixer": Fading(),
 }
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("causal_mean_by_hand", "mean of all", [[2, 3]] * 4, "only the tokens up to itself"),
@@ -124,6 +141,14 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("causal_mean", "a loop over plain numbers", mean_in_plain_python, "come from a loop"),
     ("causal_mean", "a product", mean_by_product, "come from a product"),
     ("causal_mean", "a product in other letters", mean_by_softmax, "come from a product"),
+    ("fading_mixer", "the plain average", mean_right, "plain average"),
+    ("fading_mixer", "no mask", Fading(hide=False), "future leaks"),
+    ("fading_mixer", "softmax down the columns", Fading(dim=0), "each column"),
+    ("fading_mixer", "backwards", Fading(0.5), "the oldest token weighs most"),
+    ("fading_mixer", "not divided", fading_sum, "must sum to one"),
+    ("fading_mixer", "x added", Fading(add=True), "the frame adds x"),
+    ("fading_mixer", "another step", Fading(3.0), "do not halve"),
+    ("fading_mixer", "the class, not called", Fading, "with brackets"),
 ]
 
 test_answers, test_tables = exercise_tests("averaging_the_past", RIGHT, WRONG)
@@ -150,9 +175,29 @@ def decay_by_logarithm(T):
     return weights.log()
 
 
+def fading_by_recursion(x):
+    sums, total, rows = torch.zeros_like(x[:, 0]), 0.0, []
+    for t in range(x.size(1)):
+        sums, total = sums / 2 + x[:, t], total / 2 + 1
+        rows.append(sums / total)
+    return torch.stack(rows, dim=1)
+
+
+def fading_by_distance(x):
+    return torch.einsum("ts,bsd->btd", decay_by_distance(x.size(1)).softmax(-1), x)
+
+
+def fading_by_powers(x):
+    weights = (2.0 ** torch.arange(x.size(1))).repeat(x.size(1), 1).tril()
+    return weights / weights.sum(-1, keepdim=True) @ x
+
+
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
+        ("fading_mixer", fading_by_recursion),
+        ("fading_mixer", fading_by_distance),
+        ("fading_mixer", fading_by_powers),
         ("causal_mean_by_hand", torch.tensor([[2, 0], [3, 3], [2, 3], [2, 3]])),
         ("causal_mean_by_hand", ((2.0, 0.0), (3.0, 3.0), (2.0, 3.0), (2.0, 3.0))),
         ("decay_scores", decay_by_distance),
