@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -56,10 +55,7 @@ class Scoreboard:
 
     def table(self, unit: str = "nats") -> str:
         """All rows as an HTML table, in nats or bits a character."""
-        rows = [
-            (row["name"], f"{row['nats'] * UNITS[unit]:.2f}", shown(row["text"]))
-            for row in self.rows
-        ]
+        rows = [(row["name"], f"{row['nats'] * UNITS[unit]:.2f}", row["text"]) for row in self.rows]
         return table(["model", f"{unit} a character", "what it writes"], rows)
 
     def bars(self, unit: str = "nats") -> Figure:
@@ -75,11 +71,6 @@ class Scoreboard:
         ax.set(xlabel=f"validation loss ({unit} a character): shorter is better")
         figure.tight_layout()
         return figure
-
-
-def shown(text: str) -> str:
-    """A text with its long runs of line breaks told as a number: they would fill a page."""
-    return re.sub(r"\n{4,}", lambda run: f"({len(run[0])} line breaks)", text)
 
 
 def recording() -> bool:

@@ -74,12 +74,6 @@ def test_table_and_bars_say_the_same(record):
     assert "nats" in ax.get_xlabel() and "bits" in board.bars("bits").axes[0].get_xlabel()
 
 
-def test_a_page_of_line_breaks_is_told_as_a_number(record):
-    board = Scoreboard(THIRD, load_corpus())
-    board.add("head", 0.1, "a\n\nb" + 120 * "\n")
-    assert "a<br><br>b(120 line breaks)" in board.table() and board.table().count("<br>") == 3
-
-
 @pytest.mark.parametrize("nats", [float("nan"), float("inf"), -0.1])
 def test_what_is_no_loss_is_refused(nats):
     with pytest.raises(ValueError, match="0 or more, not"):
