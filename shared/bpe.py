@@ -1,6 +1,6 @@
 """Byte pair encoding: pieces, merges, joining.
 
-Written from 01_data/02_byte_pair_encoding: change it there.
+Written from 01_data/02_byte_pair_encoding, 01_data/05_tokenizer_for_strangers: change it there.
 """
 
 from collections import Counter, defaultdict
@@ -12,13 +12,13 @@ import regex
 
 def most_frequent_pair(pair_counts: Mapping[tuple[int, int], int],
                        token_bytes: Sequence[bytes]) -> tuple[int, int]:
-    """The pair counted most often; of several, the one whose byte strings come first.
+    """The pair counted most often; of several, the one whose byte strings come last.
 
-    First in alphabetical order: the left token's bytes decide, then the right token's.
+    Last in alphabetical order: the left token's bytes decide, then the right token's.
     """
     most = max(pair_counts.values())
     tied = [pair for pair, count in pair_counts.items() if count == most]
-    return min(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
+    return max(tied, key=lambda pair: (token_bytes[pair[0]], token_bytes[pair[1]]))
 
 
 def merge_pair(ids: Sequence[int], pair: tuple[int, int], new_id: int) -> list[int]:
@@ -45,6 +45,34 @@ def split_pieces(text: str) -> list[str]:
     Source: Radford et al. 2019, section 2.2.
     """
     return regex.findall(GPT2_PATTERN, text)
+
+
+def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> list[int]:
+    """Join pairs, the one learned first before all others, left to right, until no merge fits.
+
+    A heap holds the possible joins and links skip what was joined: n log n steps for n ids,
+    however long the piece.
+    """
+    nothing = -1
+    end = len(ids)
+    ids = [*ids, nothing]  # ids[end] and ids[-1]: a neighbour that joins with nobody
+    left = list(range(-1, end))  # the place of each id's left neighbour
+    right = list(range(1, end + 2))
+    heap = [(merges[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in merges]
+    heapify(heap)
+    while heap:
+        new_id, i = heappop(heap)
+        j = right[i]
+        if merges.get((ids[i], ids[j])) != new_id:
+            continue  # one of the two was joined with its other neighbour meanwhile
+        ids[i] = new_id
+        ids[j] = nothing
+        right[i] = right[j]
+        left[right[i]] = i
+        for a, b in ((left[i], i), (i, right[i])):
+            if (ids[a], ids[b]) in merges:
+                heappush(heap, (merges[ids[a], ids[b]], a))
+    return [token_id for token_id in ids if token_id != nothing]
 
 
 def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]]:
@@ -84,32 +112,4 @@ def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]
     return merges
 
 
-def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> list[int]:
-    """Join pairs, the one learned first before all others, left to right, until no merge fits.
-
-    A heap holds the possible joins and links skip what was joined: n log n steps for n ids,
-    however long the piece.
-    """
-    nothing = -1
-    end = len(ids)
-    ids = [*ids, nothing]  # ids[end] and ids[-1]: a neighbour that joins with nobody
-    left = list(range(-1, end))  # the place of each id's left neighbour
-    right = list(range(1, end + 2))
-    heap = [(merges[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in merges]
-    heapify(heap)
-    while heap:
-        new_id, i = heappop(heap)
-        j = right[i]
-        if merges.get((ids[i], ids[j])) != new_id:
-            continue  # one of the two was joined with its other neighbour meanwhile
-        ids[i] = new_id
-        ids[j] = nothing
-        right[i] = right[j]
-        left[right[i]] = i
-        for a, b in ((left[i], i), (i, right[i])):
-            if (ids[a], ids[b]) in merges:
-                heappush(heap, (merges[ids[a], ids[b]], a))
-    return [token_id for token_id in ids if token_id != nothing]
-
-
-# Written by `python -m shared.kit.course copy`: af85561f4ffd
+# Written by `python -m shared.kit.course copy`: 8fbcfcab5807

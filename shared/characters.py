@@ -4,6 +4,7 @@ Written from 01_data/04_embeddings, 02_attention/01_averaging_the_past: change i
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -24,7 +25,7 @@ def train_characters(
         inputs = torch.stack([ids[i : i + context_length] for i in starts])  # (B, T)
         targets = torch.stack([ids[i + 1 : i + context_length + 1] for i in starts])  # (B, T)
         scores = model(inputs)  # (B, T, V)
-        loss = nn.functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+        loss = F.cross_entropy(scores.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -36,7 +37,7 @@ def character_loss(model: nn.Module, ids: Tensor, context_length: int = 32) -> f
     windows = (len(ids) - 1) // context_length
     inputs = ids[: windows * context_length].view(windows, context_length)
     targets = ids[1 : windows * context_length + 1]
-    return nn.functional.cross_entropy(model(inputs).flatten(0, 1), targets).item()
+    return F.cross_entropy(model(inputs).flatten(0, 1), targets).item()
 
 
 @torch.no_grad()
@@ -73,4 +74,4 @@ class CharacterModel(nn.Module):
         return self.out_head(x + self.mixer(x))
 
 
-# Written by `python -m shared.kit.course copy`: f3e907e9b9e4
+# Written by `python -m shared.kit.course copy`: 758461c659a1

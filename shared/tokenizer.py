@@ -1,9 +1,9 @@
 """Text to token ids and back.
 
-Written from 01_data/02_byte_pair_encoding: change it there.
+Written from 01_data/05_tokenizer_for_strangers: change it there.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -76,62 +76,108 @@ def learn_vocabulary(text: str, vocab_size: int,
     return learn_merges(pieces, num_merges)
 
 
-def encode_pieces(text: str, byte_ids: Mapping[int, int], merges: Mapping[tuple[int, int], int],
-                  known: dict[str, list[int]]) -> list[int]:
-    """Token ids of ordinary text; `known` remembers up to 50,000 short pieces."""
+def cut_at_white_space(chunks: Iterable[str]) -> Iterator[str]:
+    """The same text in other parts, each ending where white space begins: no piece is cut."""
+    held: list[str] = []
+    for chunk in chunks:
+        before = held[-1][-1] if held else ""
+        begins = regex.search(r"(?r)(?<=\S)\s", before + chunk)  # (?r): the last such place
+        if begins:
+            at = begins.start() - len(before)
+            yield "".join([*held, chunk[:at]])
+            held = [chunk[at:]]
+        elif chunk:
+            held.append(chunk)
+    yield "".join(held)
+
+
+def encode_ordinary(tokenizer: "BPETokenizer", text: str) -> list[int]:
+    """Token ids of a text in which nothing is special; up to 50,000 short pieces are remembered."""
     ids = []
-    for piece in split_pieces(text):
-        found = known.get(piece)
+    for piece in split_pieces(check_text(text)):
+        found = tokenizer.known.get(piece)
         if found is None:
-            found = apply_merges([byte_ids[byte] for byte in piece.encode("utf-8")], merges)
-            if len(piece) <= 50 and len(known) < 50_000:
-                known[piece] = found
+            in_bytes = [tokenizer.byte_ids[byte] for byte in piece.encode("utf-8")]
+            found = apply_merges(in_bytes, tokenizer.merges)
+            if len(piece) <= 50 and len(tokenizer.known) < 50_000:
+                tokenizer.known[piece] = found
         ids += found
     return ids
 
 
-def encode_text(text: str, tokenizer: "BPETokenizer", allowed: Any, disallowed: Any) -> list[int]:
-    """Token ids of a text that may hold special tokens. Raises ValueError for a disallowed one."""
+def encode_text(tokenizer: "BPETokenizer", text: str, *, allowed_special: Any = frozenset(),
+                disallowed_special: Any = "all") -> list[int]:
+    """Token ids of a text. Raises ValueError for a special token that is not allowed."""
     ids = []
-    for i, part in enumerate(split_special(text, tokenizer.special_tokens, allowed, disallowed)):
+    parts = split_special(text, tokenizer.special_tokens, allowed_special, disallowed_special)
+    for i, part in enumerate(parts):
         if i % 2:  # special tokens stand at odd places
             ids.append(tokenizer.special_tokens[part])
         else:
-            ids += encode_pieces(part, tokenizer.byte_ids, tokenizer.merges, tokenizer.known)
+            ids += encode_ordinary(tokenizer, part)
     return ids
 
 
-def decode_bytes(ids: Iterable[int], token_bytes: Sequence[bytes]) -> bytes:
+def encode_batch(tokenizer: "BPETokenizer", texts: Iterable[str], *,
+                 allowed_special: Any = frozenset(),
+                 disallowed_special: Any = "all") -> list[list[int]]:
+    """Token ids of each text, as `encode` gives them."""
+    return [encode_text(tokenizer, text, allowed_special=allowed_special,
+                        disallowed_special=disallowed_special) for text in texts]
+
+
+def encode_iterable(tokenizer: "BPETokenizer", chunks: Iterable[str], *,
+                    allowed_special: Any = frozenset(),
+                    disallowed_special: Any = "all") -> Iterator[int]:
+    """The ids of a text that comes in chunks, one by one: those of `encode` of the whole text.
+
+    Raises ValueError for special tokens with white space in them.
+    """
+    for name in [*tokenizer.special_tokens, *disallowed_special]:  # no letter of "all" is a space
+        if regex.search(r"\s", name):
+            raise ValueError(f"{name!r} holds white space, where chunks are cut: "
+                             "encode the whole text, or name the special token otherwise")
+    for part in cut_at_white_space(chunks):
+        yield from encode_text(tokenizer, part, allowed_special=allowed_special,
+                               disallowed_special=disallowed_special)
+
+
+def decode_bytes(tokenizer: "BPETokenizer", ids: Iterable[int]) -> bytes:
     """The bytes of all tokens, joined. Raises ValueError for an id outside the vocabulary."""
     ids = list(ids)
     for token_id in ids:
-        if not 0 <= token_id < len(token_bytes):
+        if not 0 <= token_id < tokenizer.n_vocab:
             raise ValueError(f"token id {token_id} is not in the vocabulary: "
-                             f"ids run from 0 to {len(token_bytes) - 1}")
-    return b"".join(token_bytes[token_id] for token_id in ids)
+                             f"ids run from 0 to {tokenizer.n_vocab - 1}")
+    return b"".join(tokenizer.token_bytes[token_id] for token_id in ids)
 
 
-@runtime_checkable
-class Tokenizer(Protocol):
-    """What the course asks of a tokenizer; tiktoken's have it, and so has BPETokenizer."""
+def decode_text(tokenizer: "BPETokenizer", ids: Iterable[int], errors: str = "replace") -> str:
+    """The text; broken UTF-8 becomes U+FFFD. Raises ValueError for an unknown id."""
+    return decode_bytes(tokenizer, ids).decode("utf-8", errors)
 
-    @property
-    def n_vocab(self) -> int:
-        """The number of tokens; ids run from 0 to n_vocab - 1."""
 
-    @property
-    def eot_token(self) -> int | None:
-        """The id of <|endoftext|>, None if the vocabulary lacks it."""
+def decode_batch(tokenizer: "BPETokenizer", batch: Iterable[Iterable[int]], *,
+                 errors: str = "replace") -> list[str]:
+    """The text of each list of ids."""
+    return [decode_text(tokenizer, ids, errors) for ids in batch]
 
-    def encode(self, text: str, *, allowed_special: Set[str] = frozenset()) -> list[int]:
-        """Token ids of a text; of the special tokens only the allowed ones become one id each."""
 
-    def decode(self, ids: Sequence[int], /) -> str:
-        """The text of token ids."""
+def decode_single_token_bytes(tokenizer: "BPETokenizer", token: int) -> bytes:
+    """The bytes of one token. Raises ValueError for an unknown id."""
+    return decode_bytes(tokenizer, [token])
 
 
 class BPETokenizer:
     """Byte pair encoding as in GPT-2, used like tiktoken. Source: Radford et al. 2019, 2.2."""
+
+    encode = encode_text
+    encode_ordinary = encode_ordinary
+    encode_batch = encode_batch
+    encode_iterable = encode_iterable
+    decode = decode_text
+    decode_batch = decode_batch
+    decode_single_token_bytes = decode_single_token_bytes
 
     def __init__(self, byte_order: Sequence[int], merges: Sequence[tuple[int, int]],
                  special_tokens: Sequence[str]) -> None:
@@ -162,14 +208,24 @@ class BPETokenizer:
     def save(self, path: str | Path) -> None:
         write_vocabulary(path, self.byte_ids, self.merges, self.special_tokens)
 
-    def encode(self, text: str, *, allowed_special: Any = frozenset(),
-               disallowed_special: Any = "all") -> list[int]:
-        """Token ids of a text. Raises ValueError for a special token that is not allowed."""
-        return encode_text(text, self, allowed_special, disallowed_special)
 
-    def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
-        """The text; broken UTF-8 becomes U+FFFD. Raises ValueError for an unknown id."""
-        return decode_bytes(ids, self.token_bytes).decode("utf-8", errors)
+@runtime_checkable
+class Tokenizer(Protocol):
+    """What the course asks of a tokenizer; tiktoken's have it, and so has BPETokenizer."""
+
+    @property
+    def n_vocab(self) -> int:
+        """The number of tokens; ids run from 0 to n_vocab - 1."""
+
+    @property
+    def eot_token(self) -> int | None:
+        """The id of <|endoftext|>, None if the vocabulary lacks it."""
+
+    def encode(self, text: str, *, allowed_special: Set[str] = frozenset()) -> list[int]:
+        """Token ids of a text; of the special tokens only the allowed ones become one id each."""
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """The text of token ids."""
 
 
-# Written by `python -m shared.kit.course copy`: 0cc5bc7e7d7e
+# Written by `python -m shared.kit.course copy`: df292aa744f5

@@ -1,6 +1,6 @@
 """What a tokenizer has learned, and its files.
 
-Written from 01_data/02_byte_pair_encoding: change it there.
+Written from 01_data/05_tokenizer_for_strangers: change it there.
 """
 
 import json

@@ -27,13 +27,13 @@ def judge_two_merges(answer: Any) -> str | None:
     if "".join(answer) != "banana bandana":
         return f"joined, the tokens must give 'banana bandana', but give {''.join(answer)!r}"
     known = {
-        ("b", "an", "ana", " ", "b", "an", "d", "ana"): None,
+        ("ban", "an", "a", " ", "ban", "d", "an", "a"): None,
         ("b", "an", "an", "a", " ", "b", "an", "d", "an", "a"): (
             "that is the state after one merge: do the second"
         ),
-        ("ban", "an", "a", " ", "ban", "d", "an", "a"): (
-            "two pairs are tied for the second merge: the one that is first in alphabetical order "
-            "wins, and 'an' + 'a' comes before 'b' + 'an'"
+        ("b", "an", "ana", " ", "b", "an", "d", "ana"): (
+            "two pairs are tied for the second merge: the one that is last in alphabetical order "
+            "wins, and 'b' + 'an' comes after 'an' + 'a'"
         ),
         ("ban", "ana", " ", "ban", "d", "ana"): (
             "that is the state after three merges: stop after the second"
@@ -47,7 +47,7 @@ def judge_two_merges(answer: Any) -> str | None:
 
 
 def reference_merges(text: str, num_merges: int) -> list[list[tuple[bytes, bytes]]]:
-    """For each merge in a text read as one piece: the pairs counted most often, the right first."""
+    """For each merge in a text read as one piece: the pairs counted most often, the right last."""
     ids = list(text.encode())
     token_bytes = [bytes([byte]) for byte in range(256)]
     merges = []
@@ -64,11 +64,11 @@ def reference_merges(text: str, num_merges: int) -> list[list[tuple[bytes, bytes
 
 def wrong_merge(i: int, found: tuple[bytes, bytes], tied: list[tuple[bytes, bytes]]) -> str:
     """What merge i should join, and the likely slip. `tied` are the pairs counted most often."""
-    a, b = tied[0]
+    a, b = tied[-1]
     if found in tied:
         return (
             f"at merge {i} the pairs {a} + {b} and {found[0]} + {found[1]} are tied: the one "
-            "whose first byte string, then whose second, comes first in alphabetical order "
+            "whose first byte string, then whose second, comes last in alphabetical order "
             "wins"
         )
     said = f"merge {i} joins {a} and {b}, not {found[0]} and {found[1]}."
@@ -106,7 +106,7 @@ def judge_learn_merges(learn: Callable[[str, int], list[tuple[bytes, bytes]]]) -
         if len(found) != num_merges:
             return f"{num_merges} merges were asked for in {text!r}, but {len(found)} came back"
         for i, (pair, tied) in enumerate(zip(found, reference_merges(text, num_merges))):
-            if tuple(pair) != tied[0]:
+            if tuple(pair) != tied[-1]:
                 return f"{text!r}: {wrong_merge(i, tuple(pair), tied)}"
     return None
 

@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, wrong_number, wrong_tensor
+from shared.checks.judging import asks_for_function, plain, wrong_number, wrong_tensor, wrong_type
 
 
 def judge_embedding_parameters(answer: Any) -> str | None:
     slips = {
         50_257 * 768: "that is the token table alone: the positions have a table too",
+        1_024 * 768: "that is the position table alone: the tokens have a table too",
+        50_257 + 1_024: "that counts the rows of both tables: each row holds 768 numbers",
         50_257 * 768 * 1_024: ("the tables are added, not multiplied: each is rows times columns"),
         50_257 * 768 + 1_024: "a position has a whole vector of 768 numbers, not one number",
     }
@@ -52,6 +54,57 @@ def judge_one_hot_lookup(lookup: Callable[[Tensor, Tensor], Tensor]) -> str | No
             "rows times the table"
         )
     return None
+
+
+def cosine_winner(vectors: Tensor, row: int) -> int:
+    """The row of (V, D) with the greatest cosine to one of them, itself left out."""
+    directions = F.normalize(vectors, dim=1)
+    cosines = directions @ directions[row]
+    cosines[row] = -2
+    return int(cosines.argmax())
+
+
+@asks_for_function
+def judge_nearest_word(nearest: Callable[[Tensor, int], int]) -> str | None:
+    table = torch.tensor([[-3.0, 0.1], [10, 6], [1, 0], [0.5, 0.05], [0.9, 0.3]])
+    found = nearest(table.clone(), 2)
+    if hint := wrong_type(found, int, "the number of a row, a whole number"):
+        return hint
+    slips = {
+        2: "it returns the row asked for: that one's cosine is 1, so it must be left out",
+        1: "a long row won by its length: scale all rows to length 1 before the product",
+        4: "this is the row at the smallest distance: the greatest cosine was asked for",
+        0: "this row points the opposite way: its cosine is near -1, the greatest one is wanted",
+    }
+    if plain(found) in slips:
+        return slips[plain(found)]
+    generator = torch.Generator().manual_seed(0)
+    tables = [torch.randn(V, D, generator=generator) for V, D in ((8, 2), (30, 5))]
+    for table in (torch.tensor([[1, 0], [-2, 0.5]]), *tables):
+        for row in range(len(table)):
+            given = table.clone()
+            found = plain(nearest(given, row))
+            if found == row:
+                return (
+                    "it returns the row asked for: leave it out, whatever cosines the others have"
+                )
+            if found != cosine_winner(table, row):
+                return f"of {len(table)} rows, row {found} has not the greatest cosine to row {row}"
+            if not torch.equal(given, table):
+                return "the table that it was given is changed afterwards: work on a copy"
+    return None
+
+
+def judge_two_steps(answer: Any) -> str | None:
+    slips = {
+        2.0: "that is w after one step: the second step takes the slope at the new place",
+        3.0: "the slope changes on the way: the second step takes the slope at the new place",
+        -1.5: "w moved uphill: the slope times the learning rate is taken away, not added",
+        -2.25: "a step takes the slope, 2(w - 3), and not the loss itself",
+        1.0: "the learning rate is missing: a step is 0.25 times the slope",
+        1.875: "the slope of (w - 3)² is 2(w - 3): a factor 2 is missing",
+    }
+    return wrong_number(answer, 2.5, slips, tolerance=1e-6, how="new w = w - 0.25 times the slope")
 
 
 @asks_for_function
@@ -101,18 +154,28 @@ def wrong_refusal(embed: Callable, token_table: Tensor, pos_table: Tensor) -> st
 
 
 EXERCISES = {
-    "embedding_parameters": Exercise(
-        judge_embedding_parameters,
-        "A table has as many numbers as rows times columns. There are two tables.",
-    ),
     "one_hot_lookup": Exercise(
         judge_one_hot_lookup,
         "F.one_hot(ids, num_classes=V) has shape (B, T, V) and holds whole numbers.",
         "Turn it into floats and multiply it by the table with @.",
     ),
+    "nearest_word": Exercise(
+        judge_nearest_word,
+        "F.normalize(vectors, dim=1) gives rows of length 1; their products are cosines.",
+        "Put -2 in the place of the row itself, then take argmax().item().",
+    ),
+    "embedding_parameters": Exercise(
+        judge_embedding_parameters,
+        "A table has as many numbers as rows times columns. There are two tables.",
+    ),
     "embed_tokens": Exercise(
         judge_embed_tokens,
         "token_table[ids] has shape (B, T, D); pos_table[:T] has shape (T, D).",
         "Compare T with the number of rows of pos_table before anything else.",
+    ),
+    "two_steps": Exercise(
+        judge_two_steps,
+        "The slope of (w - 3)² at w = 1 is 2(1 - 3) = -4.",
+        "A negative slope moves w up. Where is w then, and what is the slope there?",
     ),
 }

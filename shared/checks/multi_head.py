@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from shared.checks import Exercise
 from shared.checks.judging import (
@@ -43,23 +44,59 @@ def judge_split_and_merge(answer: Any) -> str | None:
         return hint
     for B, H, T, K in ((2, 3, 5, 4), (1, 2, 2, 2), (3, 1, 4, 6)):
         x = draw(B, T, H * K)
-        heads = split(x, H)
-        if hint := wrong_form(heads, (B, H, T, K), "the split"):
+        heads = torch.stack(x.split(K, dim=-1), dim=1)  # (B, H, T, K)
+        if hint := wrong_split(split(x, H), heads):
             return hint
-        if not near(heads, torch.stack(x.split(K, dim=-1), dim=1)):
-            return (
-                "right shape, but tokens are mixed: head h of token t holds numbers h*K to "
-                "h*K + K - 1 of token t"
-            )
-        whole = merge(heads)
-        if hint := wrong_form(whole, (B, T, H * K), "the merged tensor"):
+        if hint := wrong_merge(merge, heads, x):
             return hint
-        if not near(whole, x):
-            return (
-                "merging what was split must give the same tensor back: is there a transpose "
-                "before the reshape?"
-            )
     return None
+
+
+def wrong_split(found: Any, heads: Tensor) -> str | None:
+    """A hint unless a row was cut into these heads, (B, H, T, K)."""
+    if hint := wrong_form(found, tuple(heads.shape), "the split"):
+        return hint
+    if near(found, heads):
+        return None
+    return (
+        "right shape, but tokens are mixed: head h of token t holds numbers h*K to h*K + K - 1 of "
+        "token t"
+    )
+
+
+def wrong_merge(merge: Callable[[Tensor], Tensor], heads: Tensor, x: Tensor) -> str | None:
+    """A hint unless heads, (B, H, T, K), are put side by side again: (B, T, D).
+
+    The heads lie one after the other in memory, as a computation leaves them.
+    """
+    try:
+        whole = merge(heads.contiguous())
+    except RuntimeError as error:
+        if "view size is not compatible" not in str(error):
+            raise
+        return (
+            "your split is right, but your merge calls view after a transpose: it works on what "
+            "split has just cut, and fails on heads that were computed; reshape copies where view "
+            "cannot"
+        )
+    if hint := wrong_form(whole, tuple(x.shape), "the merged tensor"):
+        return hint
+    if near(whole, x):
+        return None
+    return (
+        "merging what was split must give the same tensor back: is there a transpose before the "
+        "reshape?"
+    )
+
+
+class BuiltIn(TorchFunctionMode):
+    """Notes whether PyTorch's own attention is called."""
+
+    used = False
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.used |= "attention" in getattr(func, "__name__", "")
+        return func(*args, **(kwargs or {}))
 
 
 def attention(qkv: list[Tensor], num_heads: int, scale: float | None = None) -> Tensor:
@@ -75,11 +112,47 @@ def judge_multi_head_forward(answer: Callable[..., Tensor]) -> str | None:
         D = H * K
         x = draw(B, T, D, seed=1)
         W = [draw(D, D, seed=seed) / D**0.5 for seed in (2, 3, 4, 5)]
-        out = answer(x, *W, H)
-        form = wrong_form(out, (B, T, D))
-        if hint := form or leak_hint(lambda x, W=W, H=H: answer(x, *W, H), x):
+        with BuiltIn() as built_in:
+            out = answer(x, *W, H)
+        qkv = [x @ w for w in W[:3]]
+        if hint := wrong_form(out, (B, T, D)) or missing_transpose(out, qkv, W[3], H):
             return hint
-        if hint := wrong_multi_head(out, [x @ w for w in W[:3]], W[3], H):
+        if hint := leak_hint(lambda x, W=W, H=H: answer(x, *W, H), x):
+            return hint
+        if hint := wrong_multi_head(out, qkv, W[3], H):
+            return hint
+        if built_in.used:
+            return (
+                "the numbers are right, but PyTorch's own function made them: write scores, mask, "
+                "softmax and mixture yourself"
+            )
+    return None
+
+
+def missing_transpose(out: Tensor, qkv: list[Tensor], W_out: Tensor, H: int) -> str | None:
+    """A hint if `out`, (B, T, D), was made by heads that were split or merged by shape alone."""
+    B, T, D = out.shape
+    if near(out, attention(qkv, H) @ W_out):
+        return None
+    attend = F.scaled_dot_product_attention
+    right = [part.unflatten(-1, (H, -1)).transpose(1, 2) for part in qkv]  # (B, H, T, K)
+    by_view = [part.reshape(B, H, T, D // H) for part in qkv]  # the shape, not the meaning
+    cut = [part.unflatten(-1, (H, -1)) for part in qkv]  # (B, T, H, K)
+    split = (
+        "tokens are mixed: the split has the right shape, but each row must be cut to (B, T, H, K) "
+        "and then the dimensions of token and head swapped by a transpose"
+    )
+    merge = "tokens are mixed: on the way back the transpose before the reshape is missing"
+    across = (
+        "the heads of one token look at each other: a transpose must bring the head before the "
+        "token, (B, H, T, K), before the scores"
+    )
+    slips = [(attend(*right, is_causal=True), False, merge)]
+    slips += [(attend(*by_view, is_causal=True), turned, split) for turned in (False, True)]
+    slips += [(attend(*cut, is_causal=causal), False, across) for causal in (False, True)]
+    for mixed, turned, hint in slips:
+        merged = (mixed.transpose(1, 2) if turned else mixed).reshape(B, T, D)
+        if near(out, merged @ W_out) or near(out, merged):
             return hint
     return None
 
@@ -142,14 +215,14 @@ def judge_grouped(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | N
 
 
 EXERCISES = {
-    "count_parameters": Exercise(
-        judge_count_parameters, "nn.Linear(D, D) has D * D + D parameters."
-    ),
     "split_and_merge": Exercise(
         judge_split_and_merge, "view to (B, T, H, K) first, then transpose."
     ),
     "multi_head_forward": Exercise(
         judge_multi_head_forward, "Project, split, attend, merge, project."
+    ),
+    "count_parameters": Exercise(
+        judge_count_parameters, "nn.Linear(D, D) has D * D + D parameters."
     ),
     "grouped": Exercise(judge_grouped, "repeat_interleave repeats each head as often as you say."),
 }

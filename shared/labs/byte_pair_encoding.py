@@ -61,9 +61,30 @@ def merge_stepper(text: str, step: int) -> tuple[str, Figure]:
         f"{per_character:.2f} tokens per character</p>"
         f"{boxes_with_ids(ids, piece_colours(pieces, new_id))}"
         f"<p>tiktoken: {len(answer)} tokens, {same}</p>{boxes_with_ids(answer, None)}"
+        f"{task(pieces) if ids == answer else ''}"
     )
     sizes = [sum(map(len, pieces)) for _, pieces in trace]
     return page, step_figure(sizes, step, len(answer))
+
+
+def task(pieces: Sequence[Sequence[int]]) -> str:
+    """Which of the two words that the page asks for stand among the finished pieces."""
+    words = {  # letters, without their space, and the number of tokens
+        piece_text(piece): len(piece) for piece in pieces if piece_text(piece).isalpha()
+    }
+    long = [word for word, tokens in words.items() if len(word) >= 10 and tokens == 1]
+    short = [word for word, tokens in words.items() if len(word) == 5 and tokens >= 3]
+    asked = {"ten letters or more in one token": long, "five letters in three tokens": short}
+    found = [
+        f"{what}: {'<b>found</b>, ' + html.escape(words[0]) if words else 'not yet'}"
+        for what, words in asked.items()
+    ]
+    return f"<p>Your task. A word of {found[0]}. A word of {found[1]}.</p>"
+
+
+def piece_text(piece: Sequence[int]) -> str:
+    """The text of a piece's ids, without the space in front."""
+    return b"".join(gpt2_bpe().token_bytes[i] for i in piece).decode().removeprefix(" ")
 
 
 def what_was_joined(pair: tuple[int, int] | None) -> str:

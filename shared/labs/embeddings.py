@@ -1,14 +1,18 @@
-"""The lab of 01_data/04_embeddings: what a position adds to a token's vector."""
+"""The labs of 01_data/04_embeddings: who is near whom, what a position adds to a vector."""
 
 import zlib
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from shared.kit.plots import table
 from shared.labs.tokenization import limited
+
+SHOWN = 5  # neighbours in a list
 
 ORDERS = {
     "reversed": lambda T: list(range(T))[::-1],
@@ -76,3 +80,53 @@ def bags_figure(bags: Mapping[str, tuple[Sequence[str], Tensor]]) -> Figure:
         ax.set(title=title, xlabel="dimension")
     figure.colorbar(image, ax=axes, label="value")
     return figure
+
+
+def cosines_of(vectors: Tensor, row: int) -> Tensor:
+    """The cosine of each row of (V, D) with one of them; -2 for that row itself: (V,)."""
+    directions = F.normalize(vectors, dim=1)
+    cosines = directions @ directions[row]
+    cosines[row] = -2
+    return cosines
+
+
+def nearest_rows(vectors: Tensor) -> list[int]:
+    """For each row of (V, D) the other row with the greatest cosine."""
+    directions = F.normalize(vectors, dim=1)
+    return (directions @ directions.T).fill_diagonal_(-2).argmax(dim=1).tolist()
+
+
+def way_to_a_pair(nearest: Sequence[int], row: int) -> list[int]:
+    """From a row to its nearest one, on and on, until two point at each other."""
+    way = [row, nearest[row]]
+    while nearest[way[-1]] not in way:
+        way.append(nearest[way[-1]])
+    return way
+
+
+def neighbour_lab(words: Sequence[str], learned: Tensor, word: str) -> str:
+    """A word's nearest words in a random table and in the learned one, (V, D), and the way that
+    goes on from neighbour to neighbour.
+    """
+    row = words.index(word)
+    generator = torch.Generator().manual_seed(0)
+    lists = []
+    for vectors in (torch.randn(learned.shape, generator=generator), learned):
+        found = cosines_of(vectors, row).topk(min(SHOWN, len(words) - 1))
+        pairs = zip(found.indices.tolist(), found.values.tolist())
+        lists.append([f"{words[i]} ({cosine:.2f})" for i, cosine in pairs])
+    nearest = nearest_rows(learned)
+    way = [words[i] for i in way_to_a_pair(nearest, row)]
+    steps = len(way) - 1
+    verdict = (
+        f"No pair yet: the nearest of {way[1]} is {way[2]}, not {way[0]}." if steps > 1 else ""
+    )
+    if steps == 1:
+        verdict = f"<b>A pair:</b> {way[0]} and {way[1]} are each other's nearest."
+    longest = max(len(way_to_a_pair(nearest, i)) - 1 for i in range(len(words)))
+    if steps == longest:
+        verdict += " <b>The longest way:</b> no word has a longer one."
+    path = " &rarr; ".join(way)
+    rows = [(i + 1, *both) for i, both in enumerate(zip(*lists))]
+    head = ["", f"nearest to {word} in a random table", "in the table of the text"]
+    return f"{table(head, rows)}<p>{verdict}</p><p>The way to a pair, steps {steps}: {path}</p>"

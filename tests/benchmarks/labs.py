@@ -30,11 +30,11 @@ from shared.labs.decoding import draw_decoding
 from shared.labs.embeddings import position_lab
 from shared.labs.evaluation import interval_lab
 from shared.labs.finetuning import answer_view
+from shared.labs.inside_the_heads import attention_figure
 from shared.labs.instruction_data import template_view
 from shared.labs.lora import cost_figure
 from shared.labs.lora_with_peft import side_by_side
 from shared.labs.loss import draw_loss
-from shared.labs.multi_head import attention_figure
 from shared.labs.queries_keys_values import saturation_lab
 from shared.labs.scaling_out import draw_plan
 from shared.labs.tokenization import vocabulary_lab
@@ -57,7 +57,7 @@ def chapters_1_to_3() -> dict[str, Callable[[], object]]:
         "averaging_the_past": partial(mixing_lab, 0.0, 0.0, 0.0, 0.0),
         "queries_keys_values": partial(saturation_lab, 64, False, 0),
         "causal_attention": partial(leak_lab, "mask after softmax", 6, 4),
-        "multi_head": partial(attention_figure, sentence, weights, 13),
+        "inside_the_heads": partial(attention_figure, sentence, weights, 13),
         "transformer_block": partial(draw_gradients, 20, 32, "GELU", True, True),
         "counting_parameters": calculator,
     }

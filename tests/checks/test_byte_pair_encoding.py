@@ -35,21 +35,23 @@ def learn_characters(text, num_merges):
     letters, merges = list(text), []
     for _ in range(num_merges):
         counts = Counter(zip(letters, letters[1:]))
-        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        pair = max(counts, key=lambda pair: (counts[pair], pair))
         merges.append((pair[0].encode(), pair[1].encode()))
         letters = merge_pair(letters, pair, "".join(pair))
     return merges
 
 
-def least_joined(counts, token_bytes):
-    return min(
-        counts, key=lambda pair: (-counts[pair], token_bytes[pair[0]] + token_bytes[pair[1]])
-    )
+def greatest_joined(counts, token_bytes):
+    return max(counts, key=lambda pair: (counts[pair], token_bytes[pair[0]] + token_bytes[pair[1]]))
+
+
+def first_in_alphabet(counts, token_bytes):
+    return min(counts, key=lambda pair: (-counts[pair], token_bytes[pair[0]], token_bytes[pair[1]]))
 
 
 RIGHT = {
     "number_of_merges": 742,
-    "two_merges": ["b", "an", "ana", " ", "b", "an", "d", "ana"],
+    "two_merges": ["ban", "an", "a", " ", "ban", "d", "an", "a"],
     "learn_merges": learn,
 }
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
@@ -63,7 +65,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         ["b", "an", "an", "a", " ", "b", "an", "d", "an", "a"],
         "after one merge",
     ),
-    ("two_merges", "the other of the tie", ["ban", "an", "a", " ", "ban", "d", "an", "a"], "tied"),
+    ("two_merges", "the other of the tie", ["b", "an", "ana", " ", "b", "an", "d", "ana"], "tied"),
     ("two_merges", "both of the tie", ["ban", "ana", " ", "ban", "d", "ana"], "after three merges"),
     ("two_merges", "letters lost", ["b", "an", "ana"], "joined"),
     ("two_merges", "letters only", list("banana bandana"), "recount"),
@@ -99,7 +101,13 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     (
         "learn_merges",
         "ties by the joined bytes",
-        lambda t, n: learn(t, n, least_joined),
+        lambda t, n: learn(t, n, greatest_joined),
+        "are tied",
+    ),
+    (
+        "learn_merges",
+        "the first of the alphabet",
+        lambda t, n: learn(t, n, first_in_alphabet),
         "are tied",
     ),
     ("learn_merges", "nothing returned", lambda t, n: None, "must return a list"),

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from harness import exercise_tests
 
+from shared.checks import verdict
+
 
 def embed(ids, tokens, positions):
     if ids.size(1) > len(positions):
@@ -23,13 +25,64 @@ def embed_or_say(ids, tokens, positions, message):
     return embed(ids, tokens, positions)
 
 
+def cosines(vectors, row):
+    found = F.cosine_similarity(vectors, vectors[row], dim=1)
+    found[row] = -torch.inf
+    return found
+
+
+def nearest_by_norms(vectors, row):
+    directions = vectors / vectors.norm(dim=1, keepdim=True)
+    return (directions @ directions[row]).topk(min(2, len(vectors))).indices[-1]
+
+
+def nearest_by_loop(vectors, row):
+    best, winner = -2.0, None
+    for i, vector in enumerate(vectors):
+        cosine = torch.dot(vector, vectors[row]) / (vector.norm() * vectors[row].norm())
+        if i != row and cosine > best:
+            best, winner = cosine, i
+    return winner
+
+
+def nearest_by_product(vectors, row):
+    products = vectors @ vectors[row]
+    products[row] = -torch.inf
+    return products.argmax().item()
+
+
+def nearest_by_distance(vectors, row):
+    distances = (vectors - vectors[row]).norm(dim=1)
+    distances[row] = torch.inf
+    return distances.argmin().item()
+
+
+def nearest_by_size(vectors, row):
+    return cosines(vectors, row).nan_to_num(neginf=0).abs().argmax().item()
+
+
+def nearest_but_zero(vectors, row):
+    found = F.cosine_similarity(vectors, vectors[row], dim=1)
+    found[row] = 0
+    return found.argmax().item()
+
+
+def nearest_in_place(vectors, row):
+    vectors /= vectors.norm(dim=1, keepdim=True)
+    return cosines(vectors, row).argmax().item()
+
+
 RIGHT = {
-    "embedding_parameters": 39_383_808,
     "one_hot_lookup": lambda ids, weight: F.one_hot(ids, len(weight)).float() @ weight,
+    "nearest_word": lambda vectors, row: cosines(vectors, row).argmax().item(),
+    "embedding_parameters": 39_383_808,
     "embed_tokens": embed,
+    "two_steps": 2.5,
 }
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("embedding_parameters", "tokens only", 50_257 * 768, "positions"),
+    ("embedding_parameters", "positions only", 1024 * 768, "position table alone"),
+    ("embedding_parameters", "rows", 50_257 + 1024, "rows of both tables"),
     ("embedding_parameters", "one number a position", 50_257 * 768 + 1024, "whole vector"),
     ("embedding_parameters", "multiplied", 50_257 * 768 * 1024, "added"),
     (
@@ -47,6 +100,32 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("one_hot_lookup", "flattened", lambda ids, w: w[ids.flatten()], "shape"),
     ("one_hot_lookup", "indexing", lambda ids, w: w[ids], "picked by index"),
     ("one_hot_lookup", "the layer's function", F.embedding, "picked by index"),
+    ("nearest_word", "itself", lambda v, row: (v @ v[row]).argmax().item(), "length|row asked for"),
+    (
+        "nearest_word",
+        "itself, by cosine",
+        lambda v, row: F.cosine_similarity(v, v[row], dim=1).argmax(),
+        "left out",
+    ),
+    ("nearest_word", "not scaled", nearest_by_product, "won by its length"),
+    ("nearest_word", "distance", nearest_by_distance, "smallest distance"),
+    ("nearest_word", "size of the cosine", nearest_by_size, "opposite way"),
+    ("nearest_word", "zero in its place", nearest_but_zero, "whatever cosines the others have"),
+    ("nearest_word", "in place", nearest_in_place, "work on a copy"),
+    ("nearest_word", "the cosine", lambda v, row: cosines(v, row).max(), "number of a row"),
+    (
+        "nearest_word",
+        "a fixed row",
+        lambda v, row: 3 if len(v) == 5 else int(row == 0),
+        "row 1|row 0",
+    ),
+    ("two_steps", "one step", 2.0, "after one step"),
+    ("two_steps", "the first slope twice", 3.0, "slope changes"),
+    ("two_steps", "uphill", -1.5, "uphill"),
+    ("two_steps", "the loss", -2.25, "not the loss"),
+    ("two_steps", "no learning rate", 1.0, "learning rate is missing"),
+    ("two_steps", "no factor 2", 1.875, "factor 2"),
+    ("two_steps", "another number", 2.75, "too large: new w"),
     ("embed_tokens", "no message", lambda *a: embed_or_say(*a, ""), "both numbers"),
     (
         "embed_tokens",
@@ -84,3 +163,8 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
 ]
 
 test_answers, test_tables = exercise_tests("embeddings", RIGHT, WRONG)
+
+
+def test_other_ways_to_the_nearest_word():
+    for answer in (nearest_by_norms, nearest_by_loop, lambda v, row: cosines(v, row).argmax()):
+        assert verdict("embeddings/nearest_word", answer) == "right"

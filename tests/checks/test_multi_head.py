@@ -2,8 +2,12 @@
 
 from functools import partial
 
+import pytest
+import torch
 import torch.nn.functional as F
 from harness import exercise_tests
+
+from shared.checks import verdict
 
 
 def split(x, num_heads):
@@ -24,14 +28,54 @@ def merge_without_transpose(x):
     return x.reshape(B, T, H * K)
 
 
+def merge_by_view(x):
+    B, H, T, K = x.shape
+    return x.transpose(1, 2).view(B, T, H * K)
+
+
 def multi_head(
-    x, W_query, W_key, W_value, W_out, num_heads, *, one_head=False, out=True, width=None, mask=True
-):
+    x, W_query, W_key, W_value, W_out, num_heads, *, one_head=False, out=True, width=None,
+    mask=True, split=split, merge=merge,
+):  # fmt: skip
     num_heads = 1 if one_head else num_heads
     q, k, v = (split(x @ W, num_heads) for W in (W_query, W_key, W_value))
     scale = {None: k.size(-1) ** -0.5, "whole": x.size(-1) ** -0.5, "none": 1.0}[width]
-    mixed = merge(F.scaled_dot_product_attention(q, k, v, is_causal=mask, scale=scale))
+    scores = q @ k.transpose(-2, -1) * scale
+    if mask:
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+        scores = scores.masked_fill(future, -torch.inf)
+    mixed = merge(scores.softmax(-1) @ v)
     return mixed @ W_out if out else mixed
+
+
+def multi_head_in_a_row(x, W_query, W_key, W_value, W_out, num_heads):
+    parts = zip(*((x @ W).chunk(num_heads, dim=-1) for W in (W_query, W_key, W_value)))
+    heads = []
+    for q, k, v in parts:
+        scores = q @ k.mT / k.size(-1) ** 0.5
+        scores = scores + torch.full(scores.shape[-2:], -torch.inf).triu(1)
+        heads.append(torch.softmax(scores, dim=-1) @ v)
+    return torch.cat(heads, dim=-1) @ W_out
+
+
+def multi_head_by_einsum(x, W_query, W_key, W_value, W_out, num_heads):
+    B, T, D = x.shape
+    q, k, v = ((x @ W).reshape(B, T, num_heads, -1) for W in (W_query, W_key, W_value))
+    scores = torch.einsum("bthk,bshk->bhts", q, k) / (D // num_heads) ** 0.5
+    scores[..., ~torch.ones(T, T).tril().bool()] = float("-inf")
+    mixed = torch.einsum("bhts,bshk->bthk", scores.softmax(-1), v)
+    return mixed.reshape(B, T, D) @ W_out
+
+
+def multi_head_built_in(x, W_query, W_key, W_value, W_out, num_heads):
+    q, k, v = (split(x @ W, num_heads) for W in (W_query, W_key, W_value))
+    return merge(F.scaled_dot_product_attention(q, k, v, is_causal=True)) @ W_out
+
+
+def across_heads(*given, mask=True):
+    return multi_head(
+        *given, split=lambda x, H: x.unflatten(-1, (H, -1)), merge=lambda x: x.flatten(2), mask=mask
+    )
 
 
 def grouped(q, k, v, *, repeat="interleave", mask=True):
@@ -46,11 +90,34 @@ def grouped(q, k, v, *, repeat="interleave", mask=True):
 
 
 RIGHT = {
-    "count_parameters": 10_246_400,
     "split_and_merge": (split, merge),
     "multi_head_forward": multi_head,
+    "count_parameters": 10_246_400,
     "grouped": grouped,
 }
+ALSO_RIGHT = [
+    (
+        "split_and_merge",
+        (
+            lambda x, H: x.reshape(*x.shape[:2], H, -1).permute(0, 2, 1, 3),
+            lambda x: x.transpose(1, 2).contiguous().view(x.size(0), x.size(2), -1),
+        ),
+    ),
+    (
+        "split_and_merge",
+        [
+            lambda x, H: torch.stack(x.chunk(H, dim=-1), dim=1),
+            lambda x: torch.cat(list(x.unbind(1)), dim=-1),
+        ],
+    ),
+    ("multi_head_forward", multi_head_in_a_row),
+    ("multi_head_forward", multi_head_by_einsum),
+    ("count_parameters", 4 * (1600 * 1600 + 1600)),
+    (
+        "grouped",
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True),
+    ),
+]
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("count_parameters", "no biases", 10_240_000, "biases are not"),
     ("count_parameters", "one bias", 10_241_600, "only out_proj"),
@@ -62,6 +129,12 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "merge without transpose",
         (split, merge_without_transpose),
         "transpose before the reshape",
+    ),
+    (
+        "split_and_merge",
+        "view after the transpose",
+        (split, merge_by_view),
+        "calls view after a transpose.*reshape copies",
     ),
     (
         "split_and_merge",
@@ -85,6 +158,38 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "only K = D / num_heads wide",
     ),
     ("multi_head_forward", "not scaled", partial(multi_head, width="none"), "not scaled"),
+    (
+        "multi_head_forward",
+        "split by view alone",
+        partial(multi_head, split=split_by_view),
+        "tokens are mixed: the split",
+    ),
+    (
+        "multi_head_forward",
+        "split and merged by view alone",
+        partial(multi_head, split=split_by_view, merge=merge_without_transpose),
+        "tokens are mixed: the split",
+    ),
+    (
+        "multi_head_forward",
+        "merged without a transpose",
+        partial(multi_head, merge=merge_without_transpose),
+        "on the way back the transpose",
+    ),
+    ("multi_head_forward", "no transpose at all", across_heads, "look at each other"),
+    (
+        "multi_head_forward",
+        "no transpose, no mask",
+        partial(across_heads, mask=False),
+        "look at each other",
+    ),
+    ("multi_head_forward", "PyTorch's function", multi_head_built_in, "own function made them"),
+    (
+        "multi_head_forward",
+        "the mean of all is added",
+        lambda *given: multi_head(*given).nan_to_num() + given[0].mean(1, keepdim=True),
+        "future leaks",
+    ),
     ("multi_head_forward", "no mask", partial(multi_head, mask=False), "future leaks"),
     ("grouped", "taking turns", partial(grouped, repeat="tile"), "take turns"),
     ("grouped", "no mask", partial(grouped, mask=False), "future leaks"),
@@ -93,3 +198,8 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
 ]
 
 test_answers, test_tables = exercise_tests("multi_head", RIGHT, WRONG)
+
+
+@pytest.mark.parametrize("name, answer", ALSO_RIGHT)
+def test_other_ways_are_right_too(name, answer):
+    assert verdict(f"multi_head/{name}", answer) == "right"

@@ -31,6 +31,7 @@ SHORT = [
     "01_data/02_byte_pair_encoding",
     "02_attention/01_averaging_the_past",
     "02_attention/04_multi_head",
+    "02_attention/05_inside_the_heads",
     "03_gpt/01_transformer_block",
 ]
 LIGHT = [name for name in map(short_name, notebook_paths()) if name not in HEAVY]

@@ -46,6 +46,26 @@ def test_one_step():
     assert [int(v[0]) for v in figure.axes[0].lines[1].get_data()] == [1, 6]
 
 
+@pytest.mark.parametrize(
+    "text, long, short",
+    [
+        ("The lighthouse", "lighthouse", None),
+        ("a fjord, particularly", "particularly", "fjord"),
+        ("The callipers of the calm captain", None, None),
+        ("1234567890 \U0001f40b", None, None),
+    ],
+)
+def test_the_lab_says_when_its_words_are_found(text, long, short):
+    page = words_of(merge_stepper(text, 60)[0])
+    for what, word in (
+        ("ten letters or more in one token", long),
+        ("five letters in three", short),
+    ):
+        assert re.search(f"{what}[a-z ]*: {'found , ' + word if word else 'not yet'}", page)
+    assert "Your task" not in merge_stepper(text, 1)[0]
+    plt.close("all")
+
+
 def test_a_step_past_the_end_stays_at_the_end():
     assert merge_stepper("sea", 60)[0] == merge_stepper("sea", len(merge_trace("sea")) - 1)[0]
 

@@ -1,10 +1,23 @@
-"""The position lab: without positions all orders are one bag, with them they differ."""
+"""The labs: who is near whom; without positions all orders are one bag, with them they differ."""
+
+import math
+from functools import partial
 
 import pytest
 import torch
 
 from shared.kit.widgets import Lab, choice, png_bytes, slider, textbox
-from shared.labs.embeddings import ORDERS, position_lab, position_vectors, same_vectors, word_vector
+from shared.labs.embeddings import (
+    ORDERS,
+    cosines_of,
+    nearest_rows,
+    neighbour_lab,
+    position_lab,
+    position_vectors,
+    same_vectors,
+    way_to_a_pair,
+    word_vector,
+)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -83,3 +96,51 @@ def test_moving_a_control_changes_the_picture():
         before = lab.parts[1].value
         lab.controls[name].value = value
         assert lab.parts[1].value != before, name
+
+
+WORDS = ["he", "she", "went", "came", "sea"]
+ANGLES = torch.tensor([0.0, 10, 90, 115, 30]) * math.pi / 180  # he-she and went-came are pairs
+LENGTHS = torch.tensor([1.0, 5, 0.1, 3, 2])
+TABLE = torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1) * LENGTHS[:, None]  # (V, D)
+
+
+def test_cosines_are_those_of_the_angles():
+    expected = (ANGLES - ANGLES[4]).cos()
+    expected[4] = -2
+    assert torch.allclose(cosines_of(TABLE, 4), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("word, pair", [("he", "she"), ("came", "went")])
+def test_the_lab_says_when_a_pair_is_found(word, pair):
+    page = neighbour_lab(WORDS, TABLE, word)
+    assert f"<b>A pair:</b> {word} and {pair} are" in page and "No pair" not in page
+
+
+def test_no_pair_and_the_way_to_one():
+    page = neighbour_lab(WORDS, TABLE, "sea")
+    assert "No pair yet: the nearest of she is he, not sea." in page
+    assert "steps 2: sea &rarr; she &rarr; he" in page and "<b>A pair" not in page
+    assert "The longest way" in page and "The longest way" not in neighbour_lab(WORDS, TABLE, "he")
+
+
+def test_the_learned_list_is_in_order_with_its_cosines():
+    page = neighbour_lab(WORDS, TABLE, "he")
+    learned = [f"{w} ({math.cos(math.radians(a)):.2f})" for w, a in (("she", 10), ("sea", 30))]
+    assert page.index(learned[0]) < page.index(learned[1])
+    assert page.count("went (") == 2, "once in the random table, once in the learned one"
+
+
+def test_every_way_ends_in_a_pair():
+    vectors = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))
+    nearest = nearest_rows(vectors)
+    for row in range(60):
+        way = way_to_a_pair(nearest, row)
+        assert way[0] == row and len(set(way)) == len(way)
+        assert int(cosines_of(vectors, way[-1]).argmax()) == way[-2]
+
+
+def test_choosing_another_word_changes_the_lists():
+    lab = Lab(partial(neighbour_lab, WORDS, TABLE), word=choice("word", WORDS))
+    before = lab.parts[0].value
+    lab.controls["word"].value = "sea"
+    assert lab.parts[0].value != before

@@ -30,7 +30,7 @@ def plain_merges(pieces, num_merges):
         counts = Counter(pair for word in words for pair in zip(word, word[1:]))
         if not counts:
             break
-        best = sorted(counts, key=lambda p: (-counts[p], token_bytes[p[0]], token_bytes[p[1]]))[0]
+        best = max(counts, key=lambda p: (counts[p], token_bytes[p[0]], token_bytes[p[1]]))
         words = [merge_pair(word, best, new_id) for word in words]
         token_bytes.append(token_bytes[best[0]] + token_bytes[best[1]])
         merges.append(best)
@@ -80,14 +80,26 @@ def test_the_story_equals_the_plain_version():
     assert learn_merges(pieces, 120) == plain_merges(pieces, 120)[0]
 
 
-def test_ties_go_to_the_first_in_alphabetical_order():
+def test_ties_go_to_the_greatest_pair():
     single = [bytes([b]) for b in range(256)]
     b, a, z = 98, 97, 122
-    assert most_frequent_pair({(b, a): 2, (a, z): 2, (a, b): 2, (z, z): 1}, single) == (a, b)
-    assert most_frequent_pair({(a, a): 1, (z, z): 2}, single) == (z, z)
+    assert most_frequent_pair({(b, a): 2, (b, z): 2, (a, z): 2, (z, z): 1}, single) == (b, z)
+    assert most_frequent_pair({(a, a): 2, (z, z): 1}, single) == (a, a)
     # the bytes decide, not the ids: token 300 is "aa", which comes before "b"
-    assert most_frequent_pair({(b, b): 1, (300, z): 1}, single + [b""] * 44 + [b"aa"]) == (300, z)
-    assert learn_merges(["zy", "ba"], 2) == [(98, 97), (122, 121)]
+    assert most_frequent_pair({(b, b): 1, (300, z): 1}, single + [b""] * 44 + [b"aa"]) == (b, b)
+    assert learn_merges(["ba", "zy"], 2) == [(122, 121), (98, 97)]
+
+
+def test_the_worked_example_of_cs336():
+    """Stanford CS336, assignment 1, the worked example: its pieces, its merges in their order."""
+    pieces = 5 * ["low"] + 2 * ["lower"] + 3 * ["widest"] + 6 * ["newest"]
+    merges = learn_merges(pieces, 12)
+    tokens = [bytes([b]) for b in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    found = ", ".join(f"{tokens[a].decode()} {tokens[b].decode()}" for a, b in merges)
+    assert found == ("s t, e st, o w, l ow, w est, n e, ne west, w i, wi d, wid est, low e, lowe r")
+    assert merges == plain_merges(pieces, 12)[0]
 
 
 @thorough

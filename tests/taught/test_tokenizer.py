@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.bpe import split_pieces
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
-from shared.tokenizer import BPETokenizer, Tokenizer, check_text, split_at
+from shared.tokenizer import BPETokenizer, Tokenizer, check_text, cut_at_white_space, split_at
 
 END = "<|endoftext|>"
 THEIRS = get_tokenizer()
@@ -130,6 +130,92 @@ def test_interface():
     with pytest.raises(UnicodeDecodeError):
         OURS.decode(OURS.encode("🐋")[:1], errors="strict")
     assert pickle.loads(pickle.dumps(OURS)).encode("a whale") == OURS.encode("a whale")
+
+
+@thorough
+@given(st.lists(anything, max_size=4))
+def test_batches_and_ordinary_text(texts):
+    ids = THEIRS.encode_batch(texts, disallowed_special=())
+    assert OURS.encode_batch(texts, disallowed_special=()) == ids
+    assert [OURS.encode_ordinary(text) for text in texts] == ids
+    assert OURS.decode_batch(ids) == THEIRS.decode_batch(ids)
+
+
+def test_batches_obey_the_rule_for_special_tokens():
+    marked = [f"a{END}", END]
+    allowed = {"allowed_special": {END}}
+    assert OURS.encode_batch(marked, **allowed) == THEIRS.encode_batch(marked, **allowed)
+    assert OURS.encode_ordinary(END) == THEIRS.encode_ordinary(END)
+    for encode in (OURS.encode_batch, lambda texts: list(OURS.encode_iterable(texts))):
+        with pytest.raises(ValueError, match="pass allowed_special"):
+            encode(marked)
+    torn = THEIRS.encode("🐋")[:1]
+    with pytest.raises(UnicodeDecodeError):
+        OURS.decode_batch([torn], errors="strict")
+
+
+def test_the_bytes_of_each_token():
+    assert [OURS.decode_single_token_bytes(i) for i in range(50_257)] == [
+        THEIRS.decode_single_token_bytes(i) for i in range(50_257)
+    ]
+    with pytest.raises(ValueError, match="50257 is not in the vocabulary"):
+        OURS.decode_single_token_bytes(50_257)
+
+
+# ---- text that comes in chunks
+
+
+@st.composite
+def chunked(draw):
+    """A text with marks, cut anywhere, also into empty chunks."""
+    text = "".join(draw(st.lists(st.one_of(anything, st.sampled_from([END, " ", "\n"])))))
+    places = st.integers(0, len(text))
+    cuts = [0, *sorted(draw(st.lists(places, max_size=20))), len(text)]
+    return [text[a:b] for a, b in zip(cuts, cuts[1:])]
+
+
+@thorough
+@given(chunked(), st.sampled_from([{"allowed_special": "all"}, {"disallowed_special": ()}]))
+@example(["it'", "s"], {"disallowed_special": ()})
+@example(["a  ", " b"], {"disallowed_special": ()})
+@example(["a\n", "\n b"], {"disallowed_special": ()})
+@example(["\ud83d", "\ude00"], {"disallowed_special": ()})
+@example(["a <|endof", "text|> b"], {"allowed_special": "all"})
+def test_chunks_give_the_ids_of_the_whole_text(chunks, special):
+    whole = OURS.encode("".join(chunks), **special)
+    assert list(OURS.encode_iterable(chunks, **special)) == whole
+    assert list(OURS.encode_iterable("".join(chunks), **special)) == whole, "letter by letter"
+
+
+@thorough
+@given(chunked())
+def test_no_piece_is_cut(chunks):
+    text = "".join(chunks)
+    parts = list(cut_at_white_space(chunks))
+    assert "".join(parts) == text
+    assert [p for part in parts for p in split_pieces(part)] == split_pieces(text)
+
+
+def test_a_file_is_read_only_as_far_as_needed():
+    read = []
+
+    def chunks():
+        for i in range(10_000):
+            read.append(i)
+            yield f"line {i} of a long file\n"
+
+    ids = OURS.encode_iterable(chunks())
+    next(ids)
+    assert len(read) == 1
+    assert max(map(len, cut_at_white_space("a word or two\n" * 100 for _ in range(50)))) < 1_500
+
+
+def test_marks_with_white_space_are_refused_where_chunks_are_cut():
+    tokenizer = BPETokenizer.train("ab ab", 258, ("<| x |>",))
+    with pytest.raises(ValueError, match="holds white space, where chunks are cut"):
+        next(tokenizer.encode_iterable(["a<| ", "x |>"], allowed_special="all"))
+    with pytest.raises(ValueError, match="holds white space"):
+        next(OURS.encode_iterable(["a b"], disallowed_special=["a b"]))
 
 
 # ---- long runs

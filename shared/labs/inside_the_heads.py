@@ -1,0 +1,113 @@
+"""The lab of 02_attention/05_inside_the_heads: what a head looks at; and a layer to examine."""
+
+import html
+from collections.abc import Collection, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from shared.kit.plots import BLUE, GREEN, ORANGE, token_boxes
+from shared.labs.causal_attention import weight_axes
+
+
+def attention_figure(words: Sequence[str], weights: Tensor, query: int | None = None) -> Figure:
+    """Weights (T, T) as arcs from the word that looks to those looked at, above a heatmap.
+
+    `query` draws the arcs of one word only. Raises ValueError if the words do not fit the weights.
+    """
+    T = len(words)
+    if weights.shape != (T, T):
+        raise ValueError(f"{T} words need weights of shape ({T}, {T}), got {tuple(weights.shape)}")
+    words = [
+        word.replace("$", r"\$") for word in words
+    ]  # between dollars matplotlib reads formulas
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(max(5.0, 0.42 * T + 2), 6.4), height_ratios=[1, 1.7]
+    )
+    looking = weights
+    if query is not None:
+        looking = weights * (torch.arange(T) == query).unsqueeze(1)  # (T, T)
+    draw_arcs(top, looking)
+    top.set_xticks(range(T), words, rotation=60)
+    top.set_title("arcs: blue looks back, orange ahead; green dot: itself", fontsize=10)
+    weight_axes(bottom, weights, words, [""] * T)  # its columns stand right below the words
+    bottom.tick_params(axis="x", length=0)
+    figure.subplots_adjust(hspace=0.34)
+    return figure
+
+
+def draw_arcs(ax: Axes, weights: Tensor) -> None:
+    """Draw weights (T, T) as arcs between positions, those on itself as dots; none below 0.05."""
+    T = len(weights)
+    angles = torch.linspace(0, torch.pi, 30)
+    arcs, widths, colours = [], [], []
+    for i, j in (weights > 0.05).nonzero().tolist():
+        if i != j:
+            x = (i + j) / 2 + abs(i - j) / 2 * angles.cos()
+            arcs.append(torch.stack([x, abs(i - j) * angles.sin()], dim=1).numpy())  # (30, 2)
+            widths.append(5 * weights[i, j].item())
+            colours.append(BLUE if j < i else ORANGE)
+    ax.add_collection(LineCollection(arcs, linewidths=widths, colors=colours, alpha=0.65))
+    ax.scatter(range(T), [0.0] * T, s=(80 * weights.diagonal()).tolist(), color=GREEN, zorder=3)
+    highest = max([2.0, *(float(arc[:, 1].max()) for arc in arcs)])
+    ax.set(xlim=(-0.5, T - 0.5), ylim=(-0.3, 1.05 * highest), yticks=[])
+
+
+def guesses_html(words: Sequence[str], guesses: Sequence[str]) -> str:
+    """The words as boxes, each with the model's guess for the word after it below."""
+    return token_boxes(words, notes=[f"→ {guess}" for guess in guesses])
+
+
+def knock_out_html(words: Sequence[str], whole: str, cut: str, off: tuple[int, int] | None) -> str:
+    """What switching a head off does to the guess after the last word, in a sentence.
+
+    `whole` and `cut` are the guesses with all heads and without one; `off` is its layer and number.
+    """
+    last, whole_guess, cut_guess = (html.escape(text) for text in (words[-1], whole, cut))
+    if off is None:
+        return f"All heads are on; the guess after the last word, <b>{last}</b>: {whole_guess}."
+    name = f"layer {off[0] + 1}, head {off[1] + 1}"
+    if whole == "?":
+        return f"There is no guess after <b>{last}</b> to lose: end the sentence with a repeat."
+    if cut == whole:
+        return f"Without {name} the guess after <b>{last}</b> is still {whole_guess}: not needed."
+    return (
+        f"Without {name} the guess after <b>{last}</b> is {cut_guess} instead of {whole_guess}: "
+        "<b>found</b>, this head is needed here."
+    )
+
+
+class MysteryLayer:
+    """Six heads, made by hand, that name the token two places before: which of them do it?
+
+    `weights` are what the heads look at, (1, H, T, T).
+    """
+
+    BACK = (0, 2, 11, 1, 2, 2)  # how far back each head looks, or to the first token
+    STRENGTH = (0.0, 1.0, 0.0, 0.3, 0.8, 0.0)  # how loudly the output says what the head has found
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(123)
+        self.tokens = torch.randint(8, (500, 12), generator=generator)  # (B, T)
+        places = torch.arange(12) - torch.tensor(self.BACK).unsqueeze(1)  # (H, T)
+        self.weights = F.one_hot(places.clamp(min=0), 12).float().unsqueeze(0)  # (1, H, T, T)
+
+    def errors(self, off: Collection[int] = ()) -> float:
+        """The share of tokens named wrongly while the heads in `off` are switched off.
+
+        Raises ValueError for a head that is not there.
+        """
+        if unknown := set(off) - set(range(len(self.BACK))):
+            raise ValueError(f"the heads are 0 to {len(self.BACK) - 1}, not {sorted(unknown)}")
+        strength = torch.tensor(self.STRENGTH)
+        strength[sorted(off)] = 0.0
+        values = F.one_hot(self.tokens, 8).float().unsqueeze(1)  # (B, 1, T, 8)
+        found = self.weights @ values  # (B, H, T, 8)
+        scores = (strength.view(-1, 1, 1) * found).sum(dim=1)  # (B, T, 8)
+        wrong = scores.argmax(dim=-1)[:, 2:] != self.tokens[:, :-2]
+        return wrong.float().mean().item()

@@ -1,0 +1,88 @@
+"""Arcs and heatmap show the weights they are given; any word can be drawn; the lab says when a head
+is found; the mystery layer needs two heads, of which each alone is enough.
+"""
+
+import re
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from shared.kit.widgets import png_bytes
+from shared.labs.inside_the_heads import (
+    MysteryLayer,
+    attention_figure,
+    guesses_html,
+    knock_out_html,
+)
+
+
+def test_arcs_join_the_words_that_look_at_each_other():
+    weights = torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0], [0.03, 0.9, 0.07]])
+    top = attention_figure(["a", "b", "c"], weights).axes[0]
+    arcs = top.collections[0].get_segments()
+    ends = sorted(
+        tuple(sorted(round(float(x), 3) for x in (arc[0][0], arc[-1][0]))) for arc in arcs
+    )
+    assert ends == [(0, 1), (1, 2)], "0.03 is too faint for an arc, the diagonal has none"
+    assert [label.get_text() for label in top.get_xticklabels()] == ["a", "b", "c"]
+    only = attention_figure(["a", "b", "c"], weights, query=1).axes[0].collections[0].get_segments()
+    assert len(only) == 1
+    plt.close("all")
+
+
+def test_arcs_ahead_have_another_colour():
+    weights = torch.tensor([[0.2, 0.8], [0.8, 0.2]])
+    colours = attention_figure(["a", "b"], weights).axes[0].collections[0].get_colors()
+    assert len({tuple(colour) for colour in colours}) == 2
+    plt.close("all")
+
+
+def test_attention_figure_refuses_words_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"2 words need weights of shape \(2, 2\), got \(3, 3\)"):
+        attention_figure(["a", "b"], torch.eye(3))
+
+
+@pytest.mark.parametrize("words", [["$x$", "$\\bad$"], ["a"], ["<b>", "&"], ["w" * 60, "été"]])
+def test_any_word_can_be_drawn(words):
+    assert png_bytes(attention_figure(words, torch.eye(len(words))))
+    html = guesses_html(words, words)
+    assert "<b>" not in html.replace("<br>", "")
+
+
+@pytest.mark.parametrize(
+    "whole, cut, off, said",
+    [
+        ("four", "four", None, "All heads are on"),
+        ("four", "four", (0, 0), "layer 1, head 1 .* still four: not needed"),
+        ("four", "?", (0, 1), "layer 1, head 2 .* instead of four: .*found"),
+        ("?", "?", (1, 0), "no guess"),
+    ],
+)
+def test_the_lab_says_when_a_needed_head_is_found(whole, cut, off, said):
+    found = knock_out_html(["reef", "at"], whole, cut, off)
+    assert re.search(said, found), found
+    assert ("<b>found</b>" in found) == (cut != whole)
+
+
+def test_a_word_of_the_lab_is_no_html():
+    assert "<i>" not in knock_out_html(["<i>"], "<i>", "<i>", (0, 0))
+
+
+def test_the_mystery_needs_a_pair_of_heads():
+    mystery = MysteryLayer()
+    assert mystery.errors() == 0
+    assert all(mystery.errors([head]) == 0 for head in range(6))
+    needed = [pair for pair in combinations(range(6), 2) if mystery.errors(pair) > 0.5]
+    assert needed == [(1, 4)]
+
+
+def test_three_heads_of_the_mystery_look_two_back():
+    two_back = MysteryLayer().weights[0, :, range(2, 12), range(10)].mean(dim=1)  # (H,)
+    assert two_back.tolist() == [0, 1, pytest.approx(0.1), 0, 1, 1]
+
+
+def test_the_mystery_refuses_a_head_that_is_not_there():
+    with pytest.raises(ValueError, match=r"heads are 0 to 5, not \[6\]"):
+        MysteryLayer().errors([1, 6])
