@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from shared.checks import Exercise
 from shared.checks.judging import (
@@ -45,7 +46,10 @@ def judge_who_leaks(answer: Any) -> str | None:
     if not letters <= set("ABCD"):
         return "give a set of letters from A to D"
     if "B" in letters:
-        return "B does not leak: exp(-1e9) is zero in floating point, so it is as good as -inf"
+        return (
+            "B does not leak: the exponential of a score near -1e9 is rounded to exactly zero, and "
+            "every row here sees at least itself. Change a future score: which weights move?"
+        )
     if "D" in letters:
         return (
             "D does not leak: its second division cancels the denominator that had seen the future"
@@ -73,7 +77,28 @@ def judge_causal_forward(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tens
             return "equal tokens must give their own value: the weights of each row must sum to one"
         if hint := wrong_causal(out, *(x @ W for W in weights)):
             return hint
+    with WatchAttention() as watched:
+        answer(x, *weights)
+    if watched.seen:
+        return (
+            "the numbers are right, but PyTorch's own attention computed them: write the scores, "
+            "the mask and the softmax yourself"
+        )
     return None
+
+
+class WatchAttention(TorchFunctionMode):
+    """Sees whether PyTorch's own attention is called inside of `with WatchAttention():`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = False
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        self.seen |= function is F.scaled_dot_product_attention
+        return function(*args, **kwargs or {})
 
 
 def wrong_causal(out: Tensor, q: Tensor, k: Tensor, v: Tensor) -> str | None:
@@ -100,6 +125,8 @@ EXERCISES = {
         "Change the whole last row and column of the scores: which earlier rows of weights move?",
     ),
     "causal_forward": Exercise(
-        judge_causal_forward, "masked_fill(mask, -torch.inf) before the softmax."
+        judge_causal_forward,
+        "The order is: scores, division by the square root of K, mask, softmax, values.",
+        "masked_fill(mask, -torch.inf) before the softmax.",
     ),
 }

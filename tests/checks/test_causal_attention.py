@@ -1,9 +1,13 @@
 """The exercises of 02_attention/03_causal_attention."""
 
+import math
 from functools import partial
 
+import pytest
 import torch
 from harness import exercise_tests
+
+from shared.checks import verdict
 
 EVERYTHING = torch.ones(5, 5, dtype=torch.bool)
 WINDOW = EVERYTHING.triu(1) | EVERYTHING.tril(-3)
@@ -27,6 +31,20 @@ def causal(x, W_query, W_key, W_value, *, scale=True, mask="before", swap=False)
     return scores.softmax(dim=-1) @ v
 
 
+def causal_by_wrong_axis(x, W_query, W_key, W_value):
+    scores = (x @ W_query) @ (x @ W_key).transpose(1, 2) / W_key.size(1) ** 0.5
+    return scores.masked_fill(future(x.size(1)), -torch.inf).softmax(dim=1) @ (x @ W_value)
+
+
+def causal_of_pytorch(x, W_query, W_key, W_value):
+    q, k, v = x @ W_query, x @ W_key, x @ W_value
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def causal_without_values(x, W_query, W_key, W_value):
+    return causal(x, W_query, W_key, W_key)
+
+
 RIGHT = {"window_mask": WINDOW, "who_leaks": {"A", "C"}, "causal_forward": causal}
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("window_mask", "inverted", ~WINDOW, "inverted"),
@@ -46,6 +64,57 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("causal_forward", "inverted mask", partial(causal, mask="inverted"), "NaN"),
     ("causal_forward", "not scaled", partial(causal, scale=False), "not scaled"),
     ("causal_forward", "swapped", partial(causal, swap=True), "swapped"),
+    ("causal_forward", "wrong axis", causal_by_wrong_axis, "future leaks"),
+    ("causal_forward", "PyTorch's own", causal_of_pytorch, "PyTorch's own attention"),
+    ("causal_forward", "keys as values", causal_without_values, "their own value"),
+    ("window_mask", "all five tokens back", EVERYTHING.triu(1) | EVERYTHING.tril(-4), "hides 1"),
+    ("window_mask", "six tokens", torch.zeros(6, 6, dtype=torch.bool), "expected"),
+    ("who_leaks", "none", set(), "A:"),
 ]
 
 test_answers, test_tables = exercise_tests("causal_attention", RIGHT, WRONG)
+
+
+def causal_repaired(x, W_query, W_key, W_value):
+    """Mask after the softmax, and divided once more."""
+    scores = (x @ W_query) @ (x @ W_key).transpose(-2, -1) / W_key.size(1) ** 0.5
+    weights = scores.softmax(dim=-1).masked_fill(future(x.size(1)), 0.0)
+    return weights / weights.sum(dim=-1, keepdim=True) @ (x @ W_value)
+
+
+def causal_by_sum(x, W_query, W_key, W_value):
+    """Minus infinity is added, products are written as einsum."""
+    q, k = x @ W_query, x @ W_key
+    scores = torch.einsum("btk,bsk->bts", q, k) / math.sqrt(k.shape[-1])
+    scores = scores + torch.full(scores.shape[1:], -torch.inf).triu(1)
+    return torch.bmm(torch.softmax(scores, -1), x @ W_value)
+
+
+def causal_row_by_row(x, W_query, W_key, W_value):
+    q, k, v = x @ W_query, x @ W_key, x @ W_value
+    rows = []
+    for t in range(x.size(1)):
+        scores = q[:, t : t + 1] @ k[:, : t + 1].mT / k.size(-1) ** 0.5
+        rows.append(scores.softmax(dim=-1) @ v[:, : t + 1])
+    return torch.cat(rows, dim=1)
+
+
+def window_by_distance():
+    back = torch.arange(5)[:, None] - torch.arange(5)
+    return (back < 0) | (back > 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("window_mask", window_by_distance()),
+        ("window_mask", ~(EVERYTHING.tril() & EVERYTHING.triu(-2))),
+        ("who_leaks", "AC"),
+        ("who_leaks", ["c", "a"]),
+        ("causal_forward", causal_repaired),
+        ("causal_forward", causal_by_sum),
+        ("causal_forward", causal_row_by_row),
+    ],
+)
+def test_other_right_answers(name, answer):
+    assert verdict(f"causal_attention/{name}", answer) == "right"

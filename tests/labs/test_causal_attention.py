@@ -1,9 +1,12 @@
 """The leak lab: each bug breaks its own properties, and every setting can be drawn."""
 
+import re
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from shared.kit.repository import ROOT
 from shared.kit.widgets import Lab, choice, slider
 from shared.labs.causal_attention import (
     BUGS,
@@ -80,3 +83,18 @@ def test_leak_lab_moves_in_a_lab():
     before = lab.parts[1].value
     lab.controls["bug"].value = "no mask"
     assert lab.parts[1].value != before and "FAILS" in lab.parts[0].value
+
+
+def test_the_drawing_holds_scores_masked_scores_and_weights():
+    drawing = (ROOT / "02_attention/figures/mask.svg").read_text(encoding="utf-8")
+    scores = torch.tensor([[0.0, 0, 0, 0], [0, 0, 2, 1], [0, 4, 0, 0], [0, 2, 0, 0]]) / 2**0.5
+    masked = scores.masked_fill(torch.ones(4, 4, dtype=torch.bool).triu(1), -torch.inf)
+    found = re.findall(r">(0|\d\.\d\d|−∞)<", drawing)
+    for table in (scores, masked, masked.softmax(dim=-1)):
+        expected = [
+            "−∞" if x == -torch.inf else "0" if x == 0 else f"{x:.2f}"
+            for x in table.flatten().tolist()
+        ]
+        assert found[:16] == expected
+        found = found[16:]
+    assert found == []
