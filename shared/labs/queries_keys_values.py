@@ -34,31 +34,22 @@ def word_weights(W_q: Tensor, W_k: Tensor) -> Tensor:
     return (scores / 2**0.5).softmax(dim=-1)
 
 
-def report(word: int, weights: Tensor) -> str:
-    """Whether a word has found `rang`, in a sentence of HTML."""
+def verdict(task: int, word: int, weights: Tensor) -> str:
+    """Whether a word has found `rang`, in a sentence."""
     share = weights[word, RANG].item()
-    if share > ENOUGH:
-        return f"<b>Found:</b> <code>{WORDS[word]}</code> gives <code>rang</code> {share:.2f}."
     most = weights[word].argmax().item()
-    liked = f", and most to <code>{WORDS[most]}</code>: {weights[word, most]:.2f}"
-    return (
-        f"Not yet: <code>{WORDS[word]}</code> gives <code>rang</code> {share:.2f}"
-        f"{liked if most != RANG else ', its largest weight, but not above 0.9'}."
-    )
-
-
-def verdicts(weights: Tensor) -> str:
-    """Both tasks of the lab, answered."""
-    lines = [f"1. {report(TWICE, weights)}", f"2. {report(BELL, weights)}"]
-    if (weights[[TWICE, BELL], RANG] > ENOUGH).all():
-        lines[1] += " <b>Both at once: task 2 is solved.</b>"
-    return "<br>".join(lines)
+    line = f"{task}. '{WORDS[word]}' gives 'rang' {share:.2f}"
+    if share > ENOUGH:
+        return f"{line}: FOUND"
+    if most == RANG:
+        return f"{line}, its largest weight, but not above {ENOUGH}: not yet"
+    return f"{line}, and most to '{WORDS[most]}', {weights[word, most]:.2f}: not yet"
 
 
 def matrix_text(name: str, matrix: Tensor) -> str:
-    """A matrix, (2, 2), in two lines of fixed width."""
-    rows = ["  ".join(f"{x + 0.0:6.2f}" for x in row) for row in matrix.round(decimals=2).tolist()]
-    return f"{name:>9} = [{rows[0]} ]\n{'':>12}[{rows[1]} ]"
+    """A matrix, (2, 2), in two lines of fixed width below its name."""
+    rows = (matrix.round(decimals=2) + 0.0).tolist()  # + 0.0: no minus before a zero
+    return "\n".join([name, *(f"[{x:6.2f} {y:6.2f} ]" for x, y in rows)])
 
 
 def find_rang_lab(
@@ -68,7 +59,7 @@ def find_rang_lab(
     key_stretch: float,
     value_turn: float,
     value_stretch: float,
-) -> tuple[Figure, str]:
+) -> Figure:
     """Queries and keys as arrows, the weights, what `twice` gets; and whether `rang` is found."""
     W_q = turn_and_stretch(query_turn, query_stretch)
     W_k = turn_and_stretch(key_turn, key_stretch)
@@ -79,9 +70,17 @@ def find_rang_lab(
     draw_weights(middle, weights)
     draw_mixture(right, weights[TWICE], X @ W_v)
     figure.subplots_adjust(wspace=0.3)
-    named = {"W_q": W_q, "W_k": W_k, "W_q W_k.T": W_q @ W_k.T}
-    matrices = "\n".join(matrix_text(name, matrix) for name, matrix in named.items())
-    return figure, f"{verdicts(weights)}<pre>{matrices}</pre>"
+    for height, (task, word) in zip((-0.06, -0.13), ((1, TWICE), (2, BELL))):
+        line = verdict(task, word, weights)
+        colour = "#00684c" if line.endswith("FOUND") else RED
+        figure.text(0.08, height, line, fontsize=13, fontweight="bold", color=colour)
+    if (weights[[TWICE, BELL], RANG] > ENOUGH).all():
+        figure.text(0.08, -0.2, "Both at once: all done", fontsize=13, color="#00684c")
+    named = {"W_q": W_q, "W_k": W_k, "W_q @ W_k.T": W_q @ W_k.T}
+    for left_edge, (name, matrix) in zip((0.62, 0.76, 0.9), named.items()):
+        text = matrix_text(name, matrix)
+        figure.text(left_edge, -0.03, text, family="monospace", fontsize=11, va="top")
+    return figure
 
 
 def plane(ax: Axes, points: Tensor, title: str) -> None:
