@@ -74,6 +74,10 @@ def test_values_move_the_mixture_and_no_weight():
     mixtures = [figure.axes[2].lines[2].get_xydata()[0] for figure in (one, two)]
     first, second = mixtures
     assert second == pytest.approx([-2 * first[1], 2 * first[0]], abs=1e-5)
+    matrices = turn_and_stretch(*FIRST_TASK[:2]), turn_and_stretch(*FIRST_TASK[2:4])
+    assert first == pytest.approx((word_weights(*matrices)[TWICE] @ X).tolist(), abs=1e-5)
+    after = one.axes[2].lines[4].get_xydata()[0]
+    assert after == pytest.approx((X[TWICE].numpy() + first).tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(0, 21, 4))
