@@ -70,12 +70,12 @@ def find_rang_lab(
     draw_weights(middle, weights)
     draw_mixture(right, weights[TWICE], X @ W_v)
     figure.subplots_adjust(wspace=0.3)
-    for height, (task, word) in zip((-0.06, -0.13), ((1, TWICE), (2, BELL))):
+    for height, (task, word) in zip((1.09, 1.02), ((1, TWICE), (2, BELL))):
         line = verdict(task, word, weights)
         colour = "#00684c" if line.endswith("FOUND") else RED
         figure.text(0.08, height, line, fontsize=13, fontweight="bold", color=colour)
     if (weights[[TWICE, BELL], RANG] > ENOUGH).all():
-        figure.text(0.08, -0.2, "Both at once: all done", fontsize=13, color="#00684c")
+        figure.text(0.62, 1.02, "Both at once: all done", fontsize=13, color="#00684c")
     named = {"W_q": W_q, "W_k": W_k, "W_q @ W_k.T": W_q @ W_k.T}
     for left_edge, (name, matrix) in zip((0.62, 0.76, 0.9), named.items()):
         text = matrix_text(name, matrix)
