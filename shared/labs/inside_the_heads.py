@@ -75,7 +75,7 @@ def knock_out_html(
     name = f"layer {off[0] + 1}, head {off[1] + 1}"
     if not before:
         return f"Without {name} nothing is lost, for nothing was copied: type a phrase twice."
-    said = f"Without {name} {after} of {before} words are still copied rightly"
+    said = f"Without {name}, {after} of {before} words are still copied rightly"
     return f"{said}: <b>found</b>, the model needs this head." if 2 * after < before else f"{said}."
 
 

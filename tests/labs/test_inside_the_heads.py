@@ -59,10 +59,10 @@ COPIED = ["?", "?", "?", "?", "reef", "at", "four"]
     "cut, off, said",
     [
         (COPIED, None, "All heads are on: 3 words"),
-        (COPIED, (0, 0), "layer 1, head 1 3 of 3 words"),
-        ([*COPIED[:5], "reef", "?"], (0, 1), "layer 1, head 2 1 of 3 .*found"),
-        ([*COPIED[:6], "?"], (1, 0), "layer 2, head 1 2 of 3"),
-        (["reef"] * 7, (1, 1), "layer 2, head 2 1 of 3 .*found"),
+        (COPIED, (0, 0), "layer 1, head 1, 3 of 3 words"),
+        ([*COPIED[:5], "reef", "?"], (0, 1), "layer 1, head 2, 1 of 3 .*found"),
+        ([*COPIED[:6], "?"], (1, 0), "layer 2, head 1, 2 of 3"),
+        (["reef"] * 7, (1, 1), "layer 2, head 2, 1 of 3 .*found"),
     ],
 )
 def test_the_lab_says_when_a_needed_head_is_found(cut, off, said):
