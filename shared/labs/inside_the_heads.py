@@ -1,6 +1,5 @@
 """The lab of 02_attention/05_inside_the_heads: what a head looks at; and a layer to examine."""
 
-import html
 from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
@@ -63,23 +62,30 @@ def guesses_html(words: Sequence[str], guesses: Sequence[str]) -> str:
     return token_boxes(words, notes=[f"→ {guess}" for guess in guesses])
 
 
-def knock_out_html(words: Sequence[str], whole: str, cut: str, off: tuple[int, int] | None) -> str:
-    """What switching a head off does to the guess after the last word, in a sentence.
+def knock_out_html(
+    words: Sequence[str], whole: Sequence[str], cut: Sequence[str], off: tuple[int, int] | None
+) -> str:
+    """What switching a head off does to the guesses after words that were there before.
 
     `whole` and `cut` are the guesses with all heads and without one; `off` is its layer and number.
     """
-    last, whole_guess, cut_guess = (html.escape(text) for text in (words[-1], whole, cut))
+    before, after = copied(words, whole), copied(words, cut)
     if off is None:
-        return f"All heads are on; the guess after the last word, <b>{last}</b>: {whole_guess}."
+        return f"All heads are on: {before} words are copied rightly from the first time."
     name = f"layer {off[0] + 1}, head {off[1] + 1}"
-    if whole == "?":
-        return f"There is no guess after <b>{last}</b> to lose: end the sentence with a repeat."
-    if cut == whole:
-        return f"Without {name} the guess after <b>{last}</b> is still {whole_guess}: not needed."
-    return (
-        f"Without {name} the guess after <b>{last}</b> is {cut_guess} instead of {whole_guess}: "
-        "<b>found</b>, this head is needed here."
-    )
+    if not before:
+        return f"Without {name} nothing is lost, for nothing was copied: type a phrase twice."
+    said = f"Without {name}, {after} of {before} words are still copied rightly"
+    return f"{said}: <b>found</b>, the model needs this head." if 2 * after < before else f"{said}."
+
+
+def copied(words: Sequence[str], guesses: Sequence[str]) -> int:
+    """How many words seen before have the guess that followed them the last time."""
+    right = 0
+    for place, word in enumerate(words):
+        earlier = [i for i in range(place) if words[i] == word]
+        right += bool(earlier) and guesses[place] == words[earlier[-1] + 1]
+    return right
 
 
 class MysteryLayer:

@@ -51,23 +51,29 @@ def test_any_word_can_be_drawn(words):
     assert "<b>" not in html.replace("<br>", "")
 
 
+WORDS = "a reef at four a reef at".split()
+COPIED = ["?", "?", "?", "?", "reef", "at", "four"]
+
+
 @pytest.mark.parametrize(
-    "whole, cut, off, said",
+    "cut, off, said",
     [
-        ("four", "four", None, "All heads are on"),
-        ("four", "four", (0, 0), "layer 1, head 1 .* still four: not needed"),
-        ("four", "?", (0, 1), "layer 1, head 2 .* instead of four: .*found"),
-        ("?", "?", (1, 0), "no guess"),
+        (COPIED, None, "All heads are on: 3 words"),
+        (COPIED, (0, 0), "layer 1, head 1, 3 of 3 words"),
+        ([*COPIED[:5], "reef", "?"], (0, 1), "layer 1, head 2, 1 of 3 .*found"),
+        ([*COPIED[:6], "?"], (1, 0), "layer 2, head 1, 2 of 3"),
+        (["reef"] * 7, (1, 1), "layer 2, head 2, 1 of 3 .*found"),
     ],
 )
-def test_the_lab_says_when_a_needed_head_is_found(whole, cut, off, said):
-    found = knock_out_html(["reef", "at"], whole, cut, off)
-    assert re.search(said, found), found
-    assert ("<b>found</b>" in found) == (cut != whole)
+def test_the_lab_says_when_a_needed_head_is_found(cut, off, said):
+    message = knock_out_html(WORDS, COPIED, cut, off)
+    assert re.search(said, message), message
+    assert ("<b>found</b>" in message) == ("found" in said)
 
 
-def test_a_word_of_the_lab_is_no_html():
-    assert "<i>" not in knock_out_html(["<i>"], "<i>", "<i>", (0, 0))
+def test_where_nothing_is_copied_nothing_is_found():
+    message = knock_out_html(["<i>", "b"], ["?", "?"], ["?", "?"], (0, 0))
+    assert "type a phrase twice" in message and "<i>" not in message
 
 
 def test_the_mystery_needs_a_pair_of_heads():
