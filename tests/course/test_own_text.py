@@ -6,6 +6,7 @@ the story's. Only errors that a page means to show are allowed.
 
 import os
 import random
+import re
 
 import nbformat
 import pytest
@@ -19,7 +20,8 @@ SHORT = CHAPTERS[:2]
 CHARACTERS = 14_000
 SYLLABLES = "ba ke li mo nu ra shi to ve zu gwen plo cri dha est ünk".split()
 CHOSEN = CHAPTERS if os.environ.get("LLM_COURSE_OWN") == "all" else SHORT
-NAMES = [name for name in map(short_name, notebook_paths()) if name.startswith(CHOSEN)]
+ALL = [name for name in map(short_name, notebook_paths()) if name.startswith(CHAPTERS)]
+NAMES = [name for name in ALL if name.startswith(CHOSEN)]
 
 
 def made_text() -> str:
@@ -46,6 +48,15 @@ def test_the_made_text_shares_hardly_a_word_with_the_story(own_text):
     assert SHORTEST_TEXT < len(text) < CHARACTERS + 200
     words = set(text.lower().split())
     assert len(words & set(load_corpus().lower().split())) < len(words) / 50
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_notebook_that_reads_a_text_lets_the_reader_choose_it(name):
+    cells = nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    read = re.findall(r"\bload_corpus\((.*?)\)", code)
+    assert not read or re.search(r"\bcorpus = default_corpus\(\)", code, re.IGNORECASE)
+    assert set(read) <= {"corpus", "CORPUS"}
 
 
 @pytest.mark.own
