@@ -244,7 +244,7 @@ def test_exercises_start_empty_and_are_solved_at_the_end(path):
 
 
 # chapters whose predictions give nothing away
-PREDICTED = [path for path in NOTEBOOKS if path.parent.name in ()]
+PREDICTED = [path for path in NOTEBOOKS if path.parent.name in ("01_data", "02_attention")]
 
 
 @pytest.mark.parametrize("path", PREDICTED, ids=short_name)
