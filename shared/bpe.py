@@ -4,7 +4,7 @@ Written from 01_data/02_byte_pair_encoding, 01_data/05_tokenizer_for_strangers: 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 import regex
@@ -112,4 +112,19 @@ def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]
     return merges
 
 
-# Written by `python -m shared.kit.course copy`: 8fbcfcab5807
+def cut_at_white_space(chunks: Iterable[str]) -> Iterator[str]:
+    """The same text in other parts, each ending where white space begins: no piece is cut."""
+    held: list[str] = []
+    for chunk in chunks:
+        before = held[-1][-1] if held else ""
+        begins = regex.search(r"(?r)(?<=\S)\s", before + chunk)  # (?r): the last such place
+        if begins:
+            at = begins.start() - len(before)
+            yield "".join([*held, chunk[:at]])
+            held = [chunk[at:]]
+        elif chunk:
+            held.append(chunk)
+    yield "".join(held)
+
+
+# Written by `python -m shared.kit.course copy`: 64ee84e72af1

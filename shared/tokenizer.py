@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import regex
 
-from shared.bpe import apply_merges, learn_merges, split_pieces
+from shared.bpe import apply_merges, cut_at_white_space, learn_merges, split_pieces
 from shared.vocabulary import build_token_bytes, read_gpt2_files, read_vocabulary, write_vocabulary
 
 
@@ -33,8 +33,7 @@ def split_at(text: str, marks: Collection[str]) -> list[str]:
     if not marks:
         return [text]
     longest_first = sorted(marks, key=len, reverse=True)
-    pattern = "|".join(regex.escape(mark) for mark in longest_first)
-    return regex.split(f"({pattern})", text)
+    return regex.split(f"({'|'.join(map(regex.escape, longest_first))})", text)
 
 
 def split_special(text: str, special_tokens: Collection[str], allowed: Any,
@@ -74,21 +73,6 @@ def learn_vocabulary(text: str, vocab_size: int,
     for ordinary in split_at(text, special_tokens)[::2]:
         pieces += split_pieces(ordinary)
     return learn_merges(pieces, num_merges)
-
-
-def cut_at_white_space(chunks: Iterable[str]) -> Iterator[str]:
-    """The same text in other parts, each ending where white space begins: no piece is cut."""
-    held: list[str] = []
-    for chunk in chunks:
-        before = held[-1][-1] if held else ""
-        begins = regex.search(r"(?r)(?<=\S)\s", before + chunk)  # (?r): the last such place
-        if begins:
-            at = begins.start() - len(before)
-            yield "".join([*held, chunk[:at]])
-            held = [chunk[at:]]
-        elif chunk:
-            held.append(chunk)
-    yield "".join(held)
 
 
 def encode_ordinary(tokenizer: "BPETokenizer", text: str) -> list[int]:
@@ -228,4 +212,4 @@ class Tokenizer(Protocol):
         """The text of token ids."""
 
 
-# Written by `python -m shared.kit.course copy`: df292aa744f5
+# Written by `python -m shared.kit.course copy`: 318309819c83

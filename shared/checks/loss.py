@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, not_a_number, uses, wrong_number
+from shared.checks.judging import asks_for_function, not_a_number, wrong_number
+from shared.checks.judging_ways import uses
 
 
 def judge_perplexity(answer: Any) -> str | None:

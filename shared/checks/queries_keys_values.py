@@ -13,11 +13,11 @@ from shared.checks.judging import (
     draw,
     near,
     not_a_tuple,
-    uses,
     wrong_form,
     wrong_list,
     wrong_tensor,
 )
+from shared.checks.judging_ways import uses
 
 
 def judge_scaled_scores(answer: Any) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.checks import Exercise
 from shared.checks.judging import asks_for_function, wrong_number, wrong_type
+from shared.checks.judging_pairs import wrong_counts
 
 
 def judge_pair_chance(answer: Any) -> str | None:
@@ -29,8 +30,15 @@ def judge_pair_chance(answer: Any) -> str | None:
 @asks_for_function
 def judge_count_after(count: Callable[[str, int], Mapping[str, Mapping[str, int]]]) -> str | None:
     rng = random.Random(0)
-    examples = [("banana", 2), ("banana", 1), ("aaaa", 2), ("abcabd", 3), ("\n\n a\n\n b", 2)]
-    examples += [("".join(rng.choices("ab c\n", k=30)), rng.randint(1, 4)) for _ in range(50)]
+    examples = [
+        ("banana", 2),
+        ("banana", 1),
+        ("aaaa", 2),
+        ("abcabd", 3),
+        ("\n\n a\n\n b", 2),
+        ("Aa aA", 1),
+    ]
+    examples += [("".join(rng.choices("abA c\n", k=30)), rng.randint(1, 4)) for _ in range(50)]
     for text, length in examples:
         found = count(text, length)
         what = "a dictionary from stretch to counts"
@@ -39,59 +47,10 @@ def judge_count_after(count: Callable[[str, int], Mapping[str, Mapping[str, int]
     return None
 
 
-def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
-    """What is wrong with the counts of what follows each stretch of a text, if anything."""
-    right = counts_after(text, length)
-    for stretch, counts in found.items():
-        if not isinstance(stretch, str):
-            return f"a key is a stretch of text, not {stretch!r}"
-        if len(stretch) != length:
-            return f"the key {stretch!r} has {len(stretch)} characters instead of {length}"
-        if not isinstance(counts, Mapping):
-            return f"the value of {stretch!r} must be counts, such as a Counter, not {counts!r}"
-    kept = {stretch: {c: n for c, n in counts.items() if n} for stretch, counts in found.items()}
-    kept = {stretch: counts for stretch, counts in kept.items() if counts}
-    if kept == right:
-        return None
-    if any("" in counts for counts in kept.values()):
-        return "nothing follows the last stretch: the empty string is counted"
-    if backwards := mirrored(right, text, length):
-        if kept == backwards:
-            return "what stands before each stretch was counted, not what comes after it"
-    for stretch, counts in right.items():
-        if stretch not in kept:
-            return (
-                f"the stretch {stretch!r} is missing: stretches overlap, one starts at each place"
-            )
-        if any(len(character) != 1 for character in kept[stretch]):
-            return f"after {stretch!r} single characters are counted, not {[*kept[stretch]]}"
-        if kept[stretch] != counts:
-            if all(n == text.count(stretch + c) for c, n in kept[stretch].items()):
-                return f"after {stretch!r} come {counts}: str.count leaves out what overlaps"
-            return f"after {stretch!r} come {counts}, not {kept[stretch]}"
-    surplus = min(set(kept) - set(right))
-    return f"the stretch {surplus!r} is followed by nothing, or stands nowhere in the text"
-
-
-def counts_after(text: str, length: int) -> dict[str, dict[str, int]]:
-    """How often each character follows each stretch of a text."""
-    found: dict[str, dict[str, int]] = {}
-    for i in range(length, len(text)):
-        counts = found.setdefault(text[i - length : i], {})
-        counts[text[i]] = counts.get(text[i], 0) + 1
-    return found
-
-
-def mirrored(right: dict, text: str, length: int) -> dict[str, dict[str, int]]:
-    """How often each character stands before each stretch, unless that is the same."""
-    turned = counts_after(text[::-1], length)
-    before = {stretch[::-1]: counts for stretch, counts in turned.items()}
-    return before if before != right else {}
-
-
 def judge_count_pieces(answer: Any) -> str | None:
     slips = {
-        14: "14 counts the three spaces too: split_words drops them",
+        15: "15 counts the four spaces too: split_words drops them",
+        19: "19 counts the spaces and the empty strings too: split_words drops both",
         9: "9 leaves out the double quotes: each of the two is a piece",
         12: "12 counts the double hyphen twice: it is one piece",
         5: "5 counts only what stands between spaces: punctuation marks are pieces too",

@@ -1,10 +1,9 @@
-"""The lab of 02_attention/05_inside_the_heads: what a head looks at; and a layer to examine."""
+"""The lab of 02_attention/05_inside_the_heads: what a head looks at."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import torch
-import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -86,34 +85,3 @@ def copied(words: Sequence[str], guesses: Sequence[str]) -> int:
         earlier = [i for i in range(place) if words[i] == word]
         right += bool(earlier) and guesses[place] == words[earlier[-1] + 1]
     return right
-
-
-class MysteryLayer:
-    """Six heads, made by hand, that name the token two places before: which of them do it?
-
-    `weights` are what the heads look at, (1, H, T, T).
-    """
-
-    BACK = (0, 2, 11, 1, 2, 2)  # how far back each head looks, or to the first token
-    STRENGTH = (0.0, 1.0, 0.0, 0.3, 0.8, 0.0)  # how loudly the output says what the head has found
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(123)
-        self.tokens = torch.randint(8, (500, 12), generator=generator)  # (B, T)
-        places = torch.arange(12) - torch.tensor(self.BACK).unsqueeze(1)  # (H, T)
-        self.weights = F.one_hot(places.clamp(min=0), 12).float().unsqueeze(0)  # (1, H, T, T)
-
-    def errors(self, off: Collection[int] = ()) -> float:
-        """The share of tokens named wrongly while the heads in `off` are switched off.
-
-        Raises ValueError for a head that is not there.
-        """
-        if unknown := set(off) - set(range(len(self.BACK))):
-            raise ValueError(f"the heads are 0 to {len(self.BACK) - 1}, not {sorted(unknown)}")
-        strength = torch.tensor(self.STRENGTH)
-        strength[sorted(off)] = 0.0
-        values = F.one_hot(self.tokens, 8).float().unsqueeze(1)  # (B, 1, T, 8)
-        found = self.weights @ values  # (B, H, T, 8)
-        scores = (strength.view(-1, 1, 1) * found).sum(dim=1)  # (B, T, 8)
-        wrong = scores.argmax(dim=-1)[:, 2:] != self.tokens[:, :-2]
-        return wrong.float().mean().item()

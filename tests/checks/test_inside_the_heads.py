@@ -38,6 +38,14 @@ def restored(layer, x, heads):
 
 
 def by_values(layer, x, heads):
+    """Nothing that the heads could mix: neither the values' weights nor their biases."""
+    cut = copy.deepcopy(layer)
+    for parameter in cut.W_value.parameters():
+        parameter.data.unflatten(0, (layer.num_heads, -1))[heads] = 0.0
+    return cut(x)
+
+
+def by_weights_of_values(layer, x, heads):
     cut = copy.deepcopy(layer)
     cut.W_value.weight.data.unflatten(0, (layer.num_heads, -1))[heads] = 0.0
     return cut(x)
@@ -69,6 +77,7 @@ ALSO_RIGHT = [
     ("find_heads", frozenset({4, 1})),
 ]
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
+    ("run_without", "the values' biases stay", by_weights_of_values, "not that of the other heads"),
     ("induction_place", "the same symbol", 1, "same symbol"),
     ("induction_place", "one back", 4, "previous-token"),
     ("induction_place", "itself", 5, "token itself"),

@@ -14,13 +14,13 @@ from shared.checks.judging import (
     leak_hint,
     near,
     not_a_tuple,
-    uses,
     wrong_form,
     wrong_list,
     wrong_number,
     wrong_tensor,
     wrong_type,
 )
+from shared.checks.judging_ways import uses
 
 
 @pytest.mark.parametrize(

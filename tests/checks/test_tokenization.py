@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from harness import exercise_tests
 
 from shared.checks import verdict
+from shared.checks.judging_pairs import counts_after
 
 
 def vocab(pieces, specials, key=None, first=False, start=0):
@@ -108,7 +109,9 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda t, n: Counter(t[i : i + n] for i in range(len(t) - n)),
         "must be counts",
     ),
-    ("count_pieces", "spaces counted", 14, "spaces"),
+    ("count_after", "capitals made small", lambda text, n: counts_after(text.lower(), n), "after"),
+    ("count_pieces", "spaces counted", 15, "spaces"),
+    ("count_pieces", "empty strings counted", 19, "empty strings"),
     ("count_pieces", "quotes forgotten", 9, "quotes"),
     ("count_pieces", "split at spaces only", 5, "punctuation marks are pieces"),
     ("count_pieces", "a guess", 7, "too small"),

@@ -272,6 +272,14 @@ def test_no_map_is_left_of_a_notebook_that_is_gone():
     assert drawn <= {map_path(path) for path in NOTEBOOKS}, "run `python -m shared.kit.course draw`"
 
 
+def test_the_first_page_shows_what_its_model_writes():
+    """The quotation above everything else is what the cell below prints."""
+    cells = read(NOTEBOOKS[0]).cells
+    quotation = re.search(r"^> (.+)$", cells[0].source, re.M)[1]
+    printed = "".join(o.get("text", "") for c in cells if c.cell_type == "code" for o in c.outputs)
+    assert quotation in printed
+
+
 @by_name
 def test_links_and_pictures(path):
     text = "\n".join(cell.source for cell in text_cells(path))

@@ -73,7 +73,7 @@ def test_the_lab_says_which_tasks_are_done(settings, done):
 
 
 def test_the_lab_shows_the_text_that_the_notebook_reads(tmp_path):
-    (tmp_path / "own.txt").write_text("zebra stripes " * 500, encoding="utf-8")
+    (tmp_path / "own.txt").write_text("zebra stripes " * 1000, encoding="utf-8")
     page = window_lab(22, 4, 4, 2, True, corpus=str(tmp_path / "own.txt"))
     assert "stripes" in page and page.count("<small") == 22
 

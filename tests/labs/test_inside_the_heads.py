@@ -9,13 +9,9 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from shared.checks.inside_the_heads import MysteryLayer
 from shared.kit.widgets import png_bytes
-from shared.labs.inside_the_heads import (
-    MysteryLayer,
-    attention_figure,
-    guesses_html,
-    knock_out_html,
-)
+from shared.labs.inside_the_heads import attention_figure, guesses_html, knock_out_html
 
 
 def test_arcs_join_the_words_that_look_at_each_other():

@@ -56,7 +56,7 @@ def test_the_lab_says_when_the_task_is_done(text, unit, share, said):
 
 
 def test_the_lab_reads_the_text_that_the_notebook_reads(tmp_path):
-    (tmp_path / "own.txt").write_text("zebra stripes " * 500, encoding="utf-8")
+    (tmp_path / "own.txt").write_text("zebra stripes " * 1000, encoding="utf-8")
     page = vocabulary_lab("zebra sea", "words", 100, corpus=str(tmp_path / "own.txt"))
     assert "vocabulary: 2 " in page and numbers_below(page) == ["1", "unknown"]
 
