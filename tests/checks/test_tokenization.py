@@ -109,7 +109,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda t, n: Counter(t[i : i + n] for i in range(len(t) - n)),
         "must be counts",
     ),
-    ("count_after", "capitals made small", lambda text, n: counts_after(text.lower(), n), "after"),
+    ("count_after", "capitals made small", lambda text, n: counts_after(text.lower(), n), "'A' is"),
     ("count_pieces", "spaces counted", 15, "spaces"),
     ("count_pieces", "empty strings counted", 19, "empty strings"),
     ("count_pieces", "quotes forgotten", 9, "quotes"),
