@@ -92,6 +92,9 @@ def judge_nearest_word(nearest: Callable[[Tensor, int], int]) -> str | None:
                 return f"of {len(table)} rows, row {found} has not the greatest cosine to row {row}"
             if not torch.equal(given, table):
                 return "the table that it was given is changed afterwards: work on a copy"
+    twins = torch.tensor([[1.0, 0], [2, 0], [0, 1]])  # two rows that point the same way
+    if [plain(nearest(twins.clone(), row)) for row in (0, 1)] != [1, 0]:
+        return "where two rows point the same way, each is the nearest to the other, not to itself"
     return None
 
 

@@ -33,7 +33,8 @@ def cosines(vectors, row):
 
 def nearest_by_norms(vectors, row):
     directions = vectors / vectors.norm(dim=1, keepdim=True)
-    return (directions @ directions[row]).topk(min(2, len(vectors))).indices[-1]
+    others = [i for i in range(len(vectors)) if i != row]
+    return others[(directions[others] @ directions[row]).argmax()]
 
 
 def nearest_by_loop(vectors, row):
@@ -72,6 +73,11 @@ def nearest_in_place(vectors, row):
     return cosines(vectors, row).argmax().item()
 
 
+def second_of_all(vectors, row):
+    scaled = torch.nn.functional.normalize(vectors.float(), dim=1)
+    return (scaled @ scaled[row]).topk(2).indices[1].item()
+
+
 RIGHT = {
     "one_hot_lookup": lambda ids, weight: F.one_hot(ids, len(weight)).float() @ weight,
     "nearest_word": lambda vectors, row: cosines(vectors, row).argmax().item(),
@@ -107,6 +113,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda v, row: F.cosine_similarity(v, v[row], dim=1).argmax(),
         "left out",
     ),
+    ("nearest_word", "the second of all", second_of_all, "point the same way|row asked for"),
     ("nearest_word", "not scaled", nearest_by_product, "won by its length"),
     ("nearest_word", "distance", nearest_by_distance, "smallest distance"),
     ("nearest_word", "size of the cosine", nearest_by_size, "opposite way"),

@@ -35,6 +35,10 @@ def attend_scaled_query(q, k, v):
     return torch.matmul(F.softmax(scores, dim=2), v)
 
 
+def attend_by_whole_root(q, k, v):
+    return (q @ k.transpose(1, 2) / int(k.size(-1) ** 0.5)).softmax(dim=-1) @ v
+
+
 def attend_over_queries(q, k, v):
     return (q @ k.transpose(1, 2) / k.size(-1) ** 0.5).softmax(dim=1) @ v
 
@@ -69,6 +73,7 @@ OTHERS_RIGHT = [  # the same, written in other ways
     ("attend", attend_scaled_query),
 ]
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
+    ("attend", "a whole number for the root", attend_by_whole_root, ""),
     ("scaled_scores", "not scaled", [2, 4, 0], "not scaled"),
     ("scaled_scores", "divided by the width", [0.5, 1, 0], "square root"),
     ("scaled_scores", "weights", torch.tensor([1.0, 2, 0]).softmax(0).tolist(), "before"),
