@@ -96,6 +96,7 @@ def judge_learn_merges(learn: Callable[[str, int], list[tuple[bytes, bytes]]]) -
     rng = random.Random(0)
     examples = [("banana bandana", 2), ("to do to do to do go", 1), ("café café", 3)]
     examples += [("".join(rng.choices("abé ", k=40)), rng.randint(1, 6)) for _ in range(30)]
+    examples.append(("ABAB ab", 1))
     for text, num_merges in examples:
         found = learn(text, num_merges)
         if hint := wrong_type(found, (list, tuple), "a list of pairs"):

@@ -98,6 +98,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda t, n: learn_in_words(split_pieces(t), n),
         "a space is a byte",
     ),
+    ("learn_merges", "capitals made small", lambda t, n: learn(t.lower(), n), "ABAB ab"),
     ("learn_merges", "characters", learn_characters, "é is two bytes"),
     ("learn_merges", "one id for all", lambda t, n: learn(t, n, new_id=256), "its own id"),
     (
