@@ -24,8 +24,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
-from pretrain_engine import join_processes, open_windows
+from pretrain_engine import join_processes, leave_processes, open_windows
 from pretrain_run import Run, Settings
 
 from shared.gpt import GPTConfig
@@ -196,9 +195,6 @@ def train(args: argparse.Namespace, cfg: GPTConfig) -> None:
         if args.start_context:
             tokenizer = get_tokenizer()
             generate_and_print_sample(run.plain, tokenizer, place.device, args.start_context)
-    if dist.is_initialized():
-        dist.barrier()  # a process that leaves early breaks off its connections to the others
-        dist.destroy_process_group()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -217,3 +213,4 @@ if __name__ == "__main__":
         main()
     except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"pretrain.py: {error}")
+    leave_processes()

@@ -1,6 +1,7 @@
 """How processes train one model together: what each reads, how they exchange gradients."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,21 @@ def join_processes() -> Place:
         return Place(0, 1, device)
     dist.init_process_group("nccl" if cuda else "gloo")
     return Place(dist.get_rank(), dist.get_world_size(), device)
+
+
+def leave_processes() -> None:
+    """End a process that torchrun has started, once all are done; alone, do nothing.
+
+    The process ends without Python's own clearing up: while that runs, a thread of gloo may let go
+    of its last tensor, and the process would crash with its work done (PyTorch issue 190489).
+    """
+    if not dist.is_initialized():
+        return
+    dist.barrier()  # a process that leaves early breaks off its connections to the others
+    dist.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def open_windows(folder: Path, context: int, global_batch: int) -> tuple[Subset, ConcatDataset]:

@@ -86,6 +86,17 @@ def test_two_processes_equal_one_and_another_number_goes_on(shards, alone, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", [[], ["--fsdp"]], ids=["ddp", "fsdp"])
+def test_processes_end_before_python_clears_up(shards, tmp_path, monkeypatch, engine):
+    """A thread of gloo that lets go of a tensor during Python's clearing up aborts the process."""
+    code = "import atexit, os\n'LOCAL_RANK' in os.environ and atexit.register(os.abort)"
+    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
+    run_two(shards, tmp_path / "out", "--batch-size", "4", "--stop-after", "1", *engine)
+    assert len(losses(tmp_path / "out")) == 1
+
+
+@pytest.mark.slow
 def test_one_process_hands_over_to_two(shards, alone, tmp_path):
     shutil.copy(alone / "step_00000007.pt", tmp_path)
     lines = (alone / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
