@@ -14,19 +14,10 @@ from shared.training import train_model
 
 
 def create_small_gpt(vocab_size: int, context_length: int, drop_rate: float = 0.1) -> GPTModel:
-    """A tied GPT of 4 blocks, width 128, with GPT-2's initial weights: N(0, 0.02), biases zero.
-
-    Source: Radford et al. 2018, section 4.1.
-    """
+    """A tied GPT of 4 blocks, width 128, which starts with GPT-2's scales."""
     cfg = GPTConfig(vocab_size, context_length, emb_dim=128, n_heads=4, n_layers=4,
                     drop_rate=drop_rate, tie_weights=True)
-    model = GPTModel(cfg)
-    for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
-    return model
+    return GPTModel(cfg)
 
 
 def finetune(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader,
@@ -52,4 +43,4 @@ def finetune(model: nn.Module, train_loader: DataLoader, val_loader: DataLoader,
                        eval_iter, start_context, tokenizer, progress=progress)
 
 
-# Written by `python -m shared.kit.course copy`: 1ee175c72d38
+# Written by `python -m shared.kit.course copy`: f4b92a3a5572

@@ -3,6 +3,7 @@
 Written from 03_gpt/01_transformer_block, 03_gpt/02_gpt_model: change it there.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,20 @@ class TransformerBlock(nn.Module):
         return x + self.drop_shortcut(self.ff(self.norm2(x)))  # (B, T, D)
 
 
+@torch.no_grad()
+def start_as_gpt2(model: nn.Module) -> None:
+    """Give a tied GPT the scales that GPT-2 starts with, where PyTorch's are others.
+
+    Positions get N(0, 0.02); the two layers of each block that add to the sum are divided by the
+    square root of the number of such layers. Source: Radford et al. 2019, section 2.3.
+    """
+    model.pos_emb.weight.normal_(0, 0.02)
+    quiet = math.sqrt(2 * len(model.trf_blocks))
+    for block in model.trf_blocks:
+        block.att.out_proj.weight /= quiet
+        block.ff.layers[2].weight /= quiet
+
+
 class GPTModel(nn.Module):
     """Token ids to the next token's logits: (B, T) -> (B, T, V). Source: Radford et al. 2019.
 
@@ -130,9 +145,8 @@ class GPTModel(nn.Module):
         self.final_norm = LayerNorm(cfg.emb_dim)
         self.out_head = nn.Linear(cfg.emb_dim, cfg.vocab_size, bias=False)
         if cfg.tie_weights:
-            # the embedding takes the head's matrix, whose small initial values suit both;
-            # an embedding's N(0, 1) would not
             self.tok_emb.weight = self.out_head.weight
+            start_as_gpt2(self)
 
     def forward(self, idx: Tensor, caches: Any = None) -> Tensor:
         start = 0
@@ -152,4 +166,4 @@ class GPTModel(nn.Module):
         return self.out_head(self.final_norm(x))  # (B, T, V)
 
 
-# Written by `python -m shared.kit.course copy`: e2a03a82b427
+# Written by `python -m shared.kit.course copy`: fa0ce50279b5

@@ -230,3 +230,29 @@ def test_tied_weights_survive_saving_and_loading(idx):
     loaded.load_state_dict(torch.load(buffer, weights_only=True))
     assert loaded.tok_emb.weight.data_ptr() == loaded.out_head.weight.data_ptr()
     assert torch.equal(loaded(idx), gpt(idx))
+
+
+def test_tied_weights_start_with_the_scales_of_gpt2():
+    """Positions are as small as tokens; what blocks add is divided by the root of their number."""
+    width, layers = 64, 8
+    cfg = GPTConfig(500, 128, emb_dim=width, n_heads=4, n_layers=layers)
+    torch.manual_seed(1)
+    tied = GPTModel(replace(cfg, tie_weights=True))
+    assert tied.pos_emb.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    uniform = 1 / math.sqrt(3)  # PyTorch draws from +-1/sqrt(inputs)
+    for block in tied.trf_blocks:
+        for layer, inputs in ((block.att.out_proj, width), (block.ff.layers[2], 4 * width)):
+            expected = uniform / math.sqrt(inputs) / math.sqrt(2 * layers)
+            assert layer.weight.std().item() == pytest.approx(expected, rel=0.1)
+        assert block.ff.layers[0].weight.std().item() == pytest.approx(
+            uniform / math.sqrt(width), rel=0.1
+        )
+
+
+def test_an_untied_model_starts_as_pytorch_draws():
+    """The lectures' numbers depend on it."""
+    torch.manual_seed(1)
+    untied = GPTModel(GPTConfig(500, 128, emb_dim=64, n_heads=4, n_layers=8))
+    assert untied.pos_emb.weight.std().item() == pytest.approx(1, rel=0.05)
+    last = untied.trf_blocks[-1].ff.layers[2].weight
+    assert last.abs().max().item() == pytest.approx(1 / 16, rel=0.01)
