@@ -1,4 +1,4 @@
-"""An exercise of 04_pretraining/02_training_loop: four trainings, each with one bug planted."""
+"""An exercise of 04_pretraining/02_training_loop: trainings with one bug planted in each."""
 
 import math
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from shared.kit.plots import BLACK, BLUE, GREEN, ORANGE, PINK
 from shared.training import calc_loss_batch, evaluate_model
 
 BUGS = {"A": "copy", "B": "leak", "C": "heap", "D": "slow"}
-STEPS = 120
-EVERY = 6  # steps between two evaluations
+STEPS = 160
+EVERY = 8  # steps between two evaluations
 WINDOW = 32
-CHARACTERS = 6000  # of the story; few, so that the losses part soon
+CHARACTERS = 3000  # of the story; few, so that the losses of an honest run part soon
 
 
 @dataclass
@@ -30,8 +30,8 @@ class Curve:
 
 
 def train_planted() -> dict[str, Curve]:
-    """Train once with each bug, from the same start."""
-    return {letter: train_with(bug) for letter, bug in BUGS.items()}
+    """Train without a bug and once with each, from the same start."""
+    return {letter: train_with(bug) for letter, bug in ({"no bug": "none"} | BUGS).items()}
 
 
 def train_with(bug: str) -> Curve:
@@ -69,9 +69,11 @@ def train_with(bug: str) -> Curve:
 
 def draw_planted(curves: dict[str, Curve]) -> Figure:
     """Training loss (solid) and validation loss (dashed) of each training, side by side."""
-    figure, axes = plt.subplots(1, len(curves), figsize=(2.4 * len(curves), 2.8), sharey=True)
+    figure, axes = plt.subplots(1, len(curves), figsize=(1.9 * len(curves), 2.8), sharey=True)
     guess = math.log(len(set(load_corpus("story")[:CHARACTERS])))
-    for ax, (letter, curve), colour in zip(axes, curves.items(), (BLUE, ORANGE, GREEN, PINK)):
+    for ax, (letter, curve), colour in zip(
+        axes, curves.items(), (BLACK, BLUE, ORANGE, GREEN, PINK)
+    ):
         ax.plot(curve.steps, curve.train_losses, color=colour)
         ax.plot(curve.steps, curve.val_losses, color=colour, linestyle="--")
         ax.axhline(guess, color=BLACK, linewidth=0.8, linestyle=":")
