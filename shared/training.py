@@ -8,8 +8,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -98,7 +96,8 @@ def train_model_simple(model: nn.Module, train_loader: DataLoader, val_loader: D
     An interrupt (the stop button) ends it and keeps what was learned and measured.
     """
     train_losses, val_losses, track_tokens_seen = [], [], []
-    tokens_seen, global_step = 0, -1
+    tokens_seen = 0
+    global_step = -1
     with suppress(KeyboardInterrupt):
         for epoch in range(num_epochs):
             model.train()
@@ -172,7 +171,8 @@ def remaining_steps(loader: DataLoader, state: TrainingState,
         set_random_states(loader, state.random)
     for done in range(state.batch, len(loader), accumulation_steps):
         # never past the last batch: a loader asked for one more would draw from its generator again
-        step = list(islice(batches, min(accumulation_steps, len(loader) - done)))
+        count = min(accumulation_steps, len(loader) - done)
+        step = [batch for _, batch in zip(range(count), batches)]
         counts = [int((targets != -100).sum()) for _, targets in step]
         total = max(1, sum(counts))
         yield [(inputs, targets, count / total) for (inputs, targets), count in zip(step, counts)]
@@ -225,12 +225,11 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
     the same `state` equals never stopping. Raises FloatingPointError if a loss is not finite.
     """
     state = TrainingState() if state is None else state
-    evaluate = partial(evaluate_if_due, model, train_loader, val_loader, device, eval_freq,
-                       eval_iter, state)
     with (suppress(KeyboardInterrupt),
           tqdm(total=num_epochs * len(train_loader), unit="batch", disable=not progress,
                initial=state.epoch * len(train_loader) + state.batch) as bar):
-        evaluate()  # only if an exception has cut off the evaluation of the last step
+        # only if an exception has cut off the evaluation of the last step
+        evaluate_if_due(model, train_loader, val_loader, device, eval_freq, eval_iter, state)
         for epoch in range(state.epoch, num_epochs):
             model.train()
             for batches in remaining_steps(train_loader, state, accumulation_steps):
@@ -239,7 +238,8 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
                     state.count_step(batches, loss)
                     state.random = random_states(train_loader)
                     bar.update(len(batches))
-                    evaluate()
+                    evaluate_if_due(model, train_loader, val_loader, device, eval_freq, eval_iter,
+                                    state)
                     if after_step is not None:
                         after_step(state)
             with interrupts_wait():
@@ -254,4 +254,4 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
     return state.train_losses, state.val_losses, state.track_tokens_seen
 
 
-# Written by `python -m shared.kit.course copy`: 784d4a7d1989
+# Written by `python -m shared.kit.course copy`: feadb416c4d8

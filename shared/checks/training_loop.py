@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
 from shared.checks import Exercise
@@ -33,6 +35,10 @@ def judge_tokens_seen(answer: Any) -> str | None:
     slips = {
         10 * 9 * 256: "each batch holds two windows",
         9 * 2 * 256: "that is one epoch; there are ten, and tokens seen twice count twice",
+        10 * 2 * 256: "an epoch has nine batches",
+        10 * 9: "those are the steps; each sees a batch of tokens",
+        10 * 9 * 2: "those are windows; each holds 256 tokens",
+        10 * 4683: "the last tokens of the text fill no batch: count the batches",
     }
     return wrong_number(
         answer, 46_080, slips, how="epochs times batches times windows times tokens"
@@ -89,7 +95,10 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
         if hint := not_a_number(weight):
             return hint
     if is_close(mine[0], 1.0, 1e-9):
-        return "the first number is the weight after the first step, not the start"
+        return (
+            "the first number is the weight after the first step, not the start: the first "
+            "slope is already in the velocity then"
+        )
     if is_close(mine[0], 1.0 - eta * (1 - beta) * slopes[0], 1e-9):
         return "the slope is added to the velocity in full, not weighted with 1 - beta"
     if is_close(mine[1], 1.0 - eta * slopes[0] - eta * slopes[1], 1e-9):
@@ -105,13 +114,17 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
 # ---- train it yourself
 
 
+class TooLong(Exception):
+    """More steps were made than two allowances hold."""
+
+
 class Watched:
-    """A loader that counts the batches that it gives to a training."""
+    """A loader that counts the batches during whose use the model's weights changed."""
 
     def __init__(self, loader: DataLoader, model: nn.Module) -> None:
         self.loader = loader
         self.model = model
-        self.batches = 0
+        self.steps = 0
         self.dataset = loader.dataset
         self.generator = None
 
@@ -120,14 +133,35 @@ class Watched:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in self.loader:
-            self.batches += torch.is_grad_enabled() and self.model.training
-            if self.batches > 2 * STEPS_ALLOWED:
+            before = weights(self.model)
+            try:
+                yield batch
+            finally:
+                self.steps += not torch.equal(before, weights(self.model))
+            if self.steps > 2 * STEPS_ALLOWED:
                 raise TooLong
-            yield batch
 
 
-class TooLong(Exception):
-    """More batches were asked for than two allowances hold."""
+@contextmanager
+def counted_steps() -> Iterator[list[int]]:
+    """The steps of all optimizers within the block, as one number in a list."""
+    steps = [0]
+
+    def count(*_: object) -> None:
+        steps[0] += 1
+        if steps[0] > 2 * STEPS_ALLOWED:
+            raise TooLong
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        yield steps
+    finally:
+        hook.remove()
+
+
+def weights(model: nn.Module) -> Tensor:
+    """A copy of all weights of a model: (number of weights,)."""
+    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
 
 
 def judged_parts() -> tuple[GPTModel, DataLoader, DataLoader, DataLoader]:
@@ -148,21 +182,21 @@ def judged_parts() -> tuple[GPTModel, DataLoader, DataLoader, DataLoader]:
 @asks_for_function
 def judge_reach_a_loss(answer: Callable[[nn.Module, DataLoader, DataLoader], None]) -> str | None:
     model, train_loader, val_loader, judges_loader = judged_parts()
-    before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    before = weights(model)
     watched = Watched(train_loader, model)
     watched_val = Watched(val_loader, model)
     try:
-        answer(model, watched, watched_val)
+        with counted_steps() as steps:
+            answer(model, watched, watched_val)
     except TooLong:
         return f"more than {2 * STEPS_ALLOWED} steps: {STEPS_ALLOWED} are allowed and enough"
-    if watched_val.batches > 1:
+    if watched_val.steps:
         return "you trained on the validation loader: it is for looking only"
-    after = nn.utils.parameters_to_vector(model.parameters()).detach()
-    if torch.equal(before, after):
+    if torch.equal(before, weights(model)):
         return "the weights have not changed: train the model that is given, in place"
     with torch.no_grad():
         loss = calc_loss_loader(judges_loader, model.eval(), "cpu")
-    return judge_training(loss, watched.batches)
+    return judge_training(loss, max(steps[0], watched.steps))
 
 
 def judge_training(loss: float, steps: int) -> str | None:

@@ -27,6 +27,34 @@ def no_test_for_none(parameters, learning_rate):
             parameter -= learning_rate * parameter.grad
 
 
+def bound_anew(parameters, learning_rate):
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter = parameter - learning_rate * parameter.grad
+
+
+def recorded(parameters, learning_rate):
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter -= learning_rate * parameter.grad
+
+
+def signs(parameters, learning_rate):
+    with torch.no_grad():
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter -= learning_rate * parameter.grad.sign()
+
+
+def nesterov(w, slopes, eta, beta):
+    velocity, path = 0.0, []
+    for g in slopes:
+        velocity = beta * velocity + g
+        w = w - eta * (g + beta * velocity)
+        path.append(w)
+    return path
+
+
 def momentum(w, slopes, eta, beta, weight=1.0, with_start=False):
     velocity, path = 0.0, [w]
     for g in slopes:
@@ -75,6 +103,18 @@ def a_copy(model, train_loader, val_loader):
     return other
 
 
+def with_a_look(model, train_loader, val_loader):
+    """Looks at the validation loss in training mode and with gradients: odd, but no training."""
+    for _ in range(6):
+        training(1e-2, 2)(model, train_loader, val_loader)
+        model.train()
+        sum(calc_loss_batch(*batch, model, "cpu") for batch in val_loader)
+
+
+def from_a_list(model, train_loader, val_loader):
+    training(1e-2, 26)(model, list(train_loader), val_loader)
+
+
 def not_shifted(inputs, targets, model, device):
     return nn.functional.cross_entropy(model(inputs).flatten(0, 1), inputs.flatten())
 
@@ -106,6 +146,7 @@ ALSO_RIGHT = [
     ("gradient_step", step_by_data),
     ("momentum", momentum_as_list),
     ("reach_a_loss", by_hand),
+    ("reach_a_loss", with_a_look),
     ("reach_a_loss", training(2e-2, 11, weight_decay=0.1)),
     ("planted_bugs", dict(sorted(BUG_NUMBERS.items(), reverse=True))),
     ("planted_bugs", {letter: torch.tensor(n) for letter, n in BUG_NUMBERS.items()}),
@@ -114,21 +155,31 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("tokens_seen", "one window", 23_040, "two windows"),
     ("tokens_seen", "one epoch", 4608, "one epoch"),
     ("tokens_seen", "the text", 4683, "epochs times"),
+    ("tokens_seen", "one batch an epoch", 5120, "nine batches"),
+    ("tokens_seen", "the steps", 90, "those are the steps"),
+    ("tokens_seen", "the windows", 180, "those are windows"),
+    ("tokens_seen", "the whole text", 46_830, "fill no batch"),
     ("gradient_step", "upwards", lambda p, r: step(p, r, sign=1), "subtract"),
     ("gradient_step", "no learning rate", lambda p, r: step(p, r, use_rate=False), "learning rate"),
     ("gradient_step", "slopes kept", lambda p, r: step(p, r, forget=False), "still there"),
     ("gradient_step", "nothing done", lambda p, r: None, "have not changed"),
+    ("gradient_step", "bound anew", bound_anew, "have not changed"),
+    ("gradient_step", "recorded", recorded, "RuntimeError"),
+    ("gradient_step", "signs", signs, "each parameter"),
     ("gradient_step", "without a slope", no_test_for_none, "TypeError"),
     ("gradient_step", "the first only", lambda p, r: step(p[:1], r), "each parameter"),
     ("momentum", "with the start", lambda *a: momentum(*a, with_start=True), "one weight for each"),
     ("momentum", "shifted", lambda *a: momentum(*a, with_start=True)[:-1], "after the first step"),
     ("momentum", "damped", lambda w, s, e, b: momentum(w, s, e, b, weight=1 - b), "in full"),
     ("momentum", "none", lambda w, s, e, b: momentum(w, s, e, 0.0), "without momentum"),
+    ("momentum", "ahead", nesterov, "should be"),
+    ("momentum", "the end alone", lambda *a: momentum(*a)[-1], "a list of weights"),
     ("momentum", "upwards", lambda w, s, e, b: momentum(w, s, -e, b), "should be"),
     ("reach_a_loss", "a small rate", training(1e-3, 12), "another learning rate"),
     ("reach_a_loss", "plain descent", training(1e-2, 8, torch.optim.SGD), "another learning rate"),
     ("reach_a_loss", "a huge rate", training(3.0, 2), "above a blind guess"),
     ("reach_a_loss", "too few epochs", training(1e-2, 2), "400 are allowed: go on"),
+    ("reach_a_loss", "too many from a list", from_a_list, "more than 800"),
     ("reach_a_loss", "too many epochs", training(1e-2, 13), "fewer epochs"),
     ("reach_a_loss", "the validation text", on_validation_text, "for looking only"),
     ("reach_a_loss", "a copy", a_copy, "have not changed"),
