@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 
 def learning_rate_at(step: int, total_steps: int, warmup_steps: int, peak: float,
@@ -29,14 +28,15 @@ def learning_rate_at(step: int, total_steps: int, warmup_steps: int, peak: float
 
 
 def attach_schedule(optimizer: torch.optim.Optimizer, total_steps: int, warmup_steps: int,
-                    minimum: float = 0.0, first_step: int = 0) -> LambdaLR:
+                    minimum: float = 0.0, first_step: int = 0,
+                    ) -> torch.optim.lr_scheduler.LambdaLR:
     """Let the optimizer's learning rate, taken as the peak, follow `learning_rate_at`."""
     peak = optimizer.param_groups[0]["lr"]
 
     def share_of_peak(steps: int) -> float:
         return learning_rate_at(first_step + steps, total_steps, warmup_steps, peak, minimum) / peak
 
-    schedule = LambdaLR(optimizer, share_of_peak)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share_of_peak)
 
     def after_step(*_: object) -> None:
         schedule.step()
@@ -62,4 +62,4 @@ def attach_clipping(optimizer: torch.optim.Optimizer, model: nn.Module, max_norm
     optimizer.register_step_pre_hook(clip)
 
 
-# Written by `python -m shared.kit.course copy`: dcabbfa347e9
+# Written by `python -m shared.kit.course copy`: bbb40f800ad9

@@ -19,6 +19,8 @@ def judge_checkpoint_bytes(answer: Any) -> str | None:
         3 * n: "those are numbers; each takes 4 bytes in float32",
         16 * n: "gradients are not saved: they are computed anew at each step",
     }
+    for unit in (10**9, 2**30, 10**6, 2**20):
+        slips[12 * n / unit] = "the question asks for bytes: your unit is larger"
     how = "count the numbers kept for each parameter, then 4 bytes for each number"
     return wrong_number(answer, 12 * n, slips, tolerance=0.02, how=how)
 
@@ -92,9 +94,12 @@ def judge_warmup_stable_decay(answer: Callable[[int, int, int, int, float], floa
             "the first of the decay_steps is still at the peak: the fall takes decay_steps - 1 "
             "moves"
         )
-    middle = rates[total - 1 - decay // 2]
-    if not math.isclose(middle, peak / 2):
-        return f"the fall is no straight line: halfway it is {middle:.3f}"
+    fall = [peak * moves / (decay - 1) for moves in range(decay - 1, -1, -1)]
+    for rate, right in zip(rates[total - decay :], fall):
+        if not math.isclose(rate, right, abs_tol=1e-9):
+            return f"the fall is no straight line: where it should be {right:.3f} it is {rate:.3f}"
+    if not math.isclose(answer(3, 50, 0, 11, 1.0), 1.0):
+        return "with warmup_steps=0 the rate should be at its peak from the first step on"
     return None
 
 

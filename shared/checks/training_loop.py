@@ -1,24 +1,44 @@
 """The exercises of 04_pretraining/02_training_loop."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.data import DataLoader
 
 from shared.checks import Exercise
 from shared.checks.judging import (
     asks_for_function,
     is_close,
+    kind,
     not_a_number,
+    plain,
     wrong_number,
     wrong_type,
 )
+from shared.dataloader import create_dataloader
+from shared.gpt import GPTConfig, GPTModel
+from shared.kit.corpora import load_corpus
+from shared.labs.planted_bugs import BUGS
+from shared.training import calc_loss_loader
+
+WINDOW = 32
+STEPS_ALLOWED = 400
+GOAL = 2.25  # nats a character
 
 
 def judge_tokens_seen(answer: Any) -> str | None:
     slips = {
         10 * 9 * 256: "each batch holds two windows",
         9 * 2 * 256: "that is one epoch; there are ten, and tokens seen twice count twice",
+        10 * 2 * 256: "an epoch has nine batches",
+        10 * 9: "those are the steps; each sees a batch of tokens",
+        10 * 9 * 2: "those are windows; each holds 256 tokens",
+        10 * 4683: "the last tokens of the text fill no batch: count the batches",
     }
     return wrong_number(
         answer, 46_080, slips, how="epochs times batches times windows times tokens"
@@ -75,7 +95,10 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
         if hint := not_a_number(weight):
             return hint
     if is_close(mine[0], 1.0, 1e-9):
-        return "the first number is the weight after the first step, not the start"
+        return (
+            "the first number is the weight after the first step, not the start: the first "
+            "slope is already in the velocity then"
+        )
     if is_close(mine[0], 1.0 - eta * (1 - beta) * slopes[0], 1e-9):
         return "the slope is added to the velocity in full, not weighted with 1 - beta"
     if is_close(mine[1], 1.0 - eta * slopes[0] - eta * slopes[1], 1e-9):
@@ -88,8 +111,151 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
     return None
 
 
+# ---- train it yourself
+
+
+class TooLong(Exception):
+    """More steps were made than two allowances hold."""
+
+
+class Watched:
+    """A loader that counts the batches during whose use the model's weights changed."""
+
+    def __init__(self, loader: DataLoader, model: nn.Module) -> None:
+        self.loader = loader
+        self.model = model
+        self.steps = 0
+        self.dataset = loader.dataset
+        self.generator = None
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self.loader:
+            before = weights(self.model)
+            try:
+                yield batch
+            finally:
+                self.steps += not torch.equal(before, weights(self.model))
+            if self.steps > 2 * STEPS_ALLOWED:
+                raise TooLong
+
+
+@contextmanager
+def counted_steps() -> Iterator[list[int]]:
+    """The steps of all optimizers within the block, as one number in a list."""
+    steps = [0]
+
+    def count(*_: object) -> None:
+        steps[0] += 1
+        if steps[0] > 2 * STEPS_ALLOWED:
+            raise TooLong
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        yield steps
+    finally:
+        hook.remove()
+
+
+def weights(model: nn.Module) -> Tensor:
+    """A copy of all weights of a model: (number of weights,)."""
+    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+
+
+def judged_parts() -> tuple[GPTModel, DataLoader, DataLoader, DataLoader]:
+    """An untrained model and three parts of the story: training, validation, the judge's own."""
+    text = load_corpus("story")
+    alphabet = sorted(set(text))
+    ids = [alphabet.index(c) for c in text]
+    ends = [0, int(0.8 * len(ids)), int(0.9 * len(ids)), len(ids)]
+    parts = [ids[begin:end] for begin, end in zip(ends, ends[1:])]
+    torch.manual_seed(123)
+    loaders = [
+        create_dataloader(part, 16, WINDOW, WINDOW, shuffle=number == 0)
+        for number, part in enumerate(parts)
+    ]
+    return GPTModel(GPTConfig(len(alphabet), WINDOW, 32, n_heads=2, n_layers=2)), *loaders
+
+
+@asks_for_function
+def judge_reach_a_loss(answer: Callable[[nn.Module, DataLoader, DataLoader], None]) -> str | None:
+    model, train_loader, val_loader, judges_loader = judged_parts()
+    before = weights(model)
+    watched = Watched(train_loader, model)
+    watched_val = Watched(val_loader, model)
+    try:
+        with counted_steps() as steps:
+            answer(model, watched, watched_val)
+    except TooLong:
+        return f"more than {2 * STEPS_ALLOWED} steps: {STEPS_ALLOWED} are allowed and enough"
+    if watched_val.steps:
+        return "you trained on the validation loader: it is for looking only"
+    if torch.equal(before, weights(model)):
+        return "the weights have not changed: train the model that is given, in place"
+    with torch.no_grad():
+        loss = calc_loss_loader(judges_loader, model.eval(), "cpu")
+    return judge_training(loss, max(steps[0], watched.steps))
+
+
+def judge_training(loss: float, steps: int) -> str | None:
+    """A hint unless the loss is below the goal within the steps allowed."""
+    if steps > STEPS_ALLOWED:
+        return f"{steps} steps were made, {STEPS_ALLOWED} are allowed: fewer epochs"
+    if not math.isfinite(loss) or loss > 4.6:
+        return (
+            f"the loss is {loss:.2f}, above a blind guess: is the learning rate too large, or are "
+            "old slopes not forgotten?"
+        )
+    if loss < GOAL:
+        return None
+    if steps < STEPS_ALLOWED // 2:
+        return f"the loss is {loss:.2f} after {steps} steps, and {STEPS_ALLOWED} are allowed: go on"
+    return (
+        f"the loss is {loss:.2f} after {steps} steps: another learning rate gets further in as many"
+    )
+
+
+# ---- the planted bug
+
+NUMBERS = {"heap": 1, "copy": 2, "slow": 3, "leak": 4}
+LOOK_AGAIN = {
+    "heap": "its loss falls at first, then climbs above a blind guess: what grows with the steps?",
+    "copy": "its loss falls to nearly 0 on both texts: no honest model can know that much",
+    "slow": "its loss is hardly below a blind guess at the end, and it is calm",
+    "leak": "compare its two lines: where is the gap that every honest run shows in the end?",
+}
+
+
+def judge_planted_bugs(answer: Any) -> str | None:
+    if not isinstance(answer, Mapping):
+        return f"expected a dictionary from letter to number, this is {kind(answer)}"
+    if set(answer) != set(BUGS):
+        return f"the keys should be the letters {', '.join(BUGS)}"
+    numbers = {letter: plain(number) for letter, number in answer.items()}
+    if any(isinstance(n, bool) or n not in (1, 2, 3, 4) for n in numbers.values()):
+        return "each value should be one of the numbers 1, 2, 3, 4"
+    if len(set(numbers.values())) < 4:
+        return "each bug belongs to one letter"
+    for letter, bug in BUGS.items():
+        if numbers[letter] != NUMBERS[bug]:
+            return f"look at {letter} again: {LOOK_AGAIN[bug]}"
+    return None
+
+
 EXERCISES = {
     "tokens_seen": Exercise(judge_tokens_seen, "90 steps of 512 tokens each"),
     "gradient_step": Exercise(judge_gradient_step, "use torch.no_grad()"),
     "momentum": Exercise(judge_momentum, "start with a velocity of 0"),
+    "reach_a_loss": Exercise(
+        judge_reach_a_loss,
+        "train_model_simple does it; 12 epochs of 32 batches are 384 steps",
+        "try the rates 0.001, 0.003, 0.01, 0.03 in AdamW",
+    ),
+    "planted_bugs": Exercise(
+        judge_planted_bugs,
+        "first the two that are easy to tell: which loss is too good, which does not move?",
+        "a validation text that is the training text has the training text's loss",
+    ),
 }

@@ -25,7 +25,7 @@ from shared.labs.training_loop import (
     train_in_room,
 )
 from shared.tokenizer import BPETokenizer
-from shared.training import train_model
+from shared.training import train_model_simple
 
 TEXT = load_corpus("story")[:6000]
 SETTINGS = {
@@ -77,15 +77,15 @@ def test_a_run_is_recorded_and_shown(tokenizer):
     assert shown[0][1] is not None, "the picture should begin with the first step"
 
 
-def test_the_room_trains_as_train_model_does(tokenizer):
+def test_the_room_trains_as_the_loop_of_the_page(tokenizer):
     runs: list[Run] = []
     train(tokenizer, runs)
     torch.manual_seed(123)
     train_loader, val_loader = room_loaders(TEXT, tokenizer, RunSettings(**SETTINGS))
     model = GPTModel(GPTConfig(400, 64, 64, 4, 2, 0.1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.1, fused=True)
-    train_losses, val_losses, seen = train_model(
-        model, train_loader, val_loader, optimizer, "cpu", 2, 1, 2, None, None, progress=False
+    train_losses, val_losses, seen = train_model_simple(
+        model, train_loader, val_loader, optimizer, "cpu", 2, 1, 2, None, None
     )
     assert runs[0].train_losses == train_losses
     assert runs[0].val_losses == val_losses
