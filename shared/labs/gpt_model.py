@@ -31,7 +31,7 @@ class Cut:
 
 
 def attend(att: nn.Module, x: Tensor, masked: bool, off: Collection[int]) -> tuple[Tensor, Tensor]:
-    """What attention adds to x, (B, T, D), and its weights, (B, H, T, T); heads `off` are silent."""
+    """What attention adds to x, (B, T, D), and its weights, (B, H, T, T), without the heads `off`."""
     B, T, D = x.shape
     q, k, v = (
         layer(x).view(B, T, att.num_heads, -1).transpose(1, 2)  # (B, H, T, K)
