@@ -159,26 +159,34 @@ SWITCHES = {"positions", "mask", "last norm", "shortcuts", "block", "head"}
 
 
 def judge_blind_to_order(answer: Any) -> str | None:
-    if not isinstance(answer, (set, frozenset, list, tuple)):
-        return f'expected a set of two names, such as {{"block", "head"}}, this is {kind(answer)}'
-    names = {name.strip().lower() if isinstance(name, str) else name for name in answer}
-    if unknown := names - SWITCHES:
-        return f"no switch is named {kind(unknown.pop())}; the names stand in the exercise"
-    if len(names) != 2:
-        return f"two switches, not {len(names)}: try pairs of them in the lab"
-    if names == {"positions", "mask"}:
+    many = (set, frozenset, list, tuple)
+    if not isinstance(answer, many) or not all(isinstance(pair, many) for pair in answer):
+        return (
+            f'expected pairs, such as [{{"block", "head"}}, {{"mask", "head"}}], not {kind(answer)}'
+        )
+    pairs = [frozenset(str(name).strip().lower() for name in pair) for pair in answer]
+    for pair in pairs:
+        if unknown := pair - SWITCHES:
+            return f"no switch is named {min(unknown)!r}; the names stand in the exercise"
+        if len(pair) != 2:
+            return f"a pair holds two switches, not {len(pair)}"
+        if hint := sees_order(pair):
+            return f"not {' and '.join(sorted(pair))}: {hint}"
+    if len(set(pairs)) < 2:
+        return f"right so far, but there are two such pairs and you gave {len(set(pairs))}"
+    return None
+
+
+def sees_order(pair: frozenset[str]) -> str | None:
+    """Why the last guess still notices the order with these two off; None if it does not."""
+    if pair in ({"positions", "mask"}, {"positions", "block"}):
         return None
-    if "positions" in names:
+    if "positions" in pair:
         return (
-            "without the position table the number falls, not to 0: something else still tells "
-            "the first character, which sees itself only, from the later ones"
+            "the number falls, not to 0. Block 2 reads what block 1 made of the earlier "
+            "characters, and each of them saw only those before it"
         )
-    if "mask" in names:
-        return (
-            "without the mask all places see the same characters, but each row of the position "
-            "table still says where its character stands"
-        )
-    return "with these two off, both things that tell where a character stands are still there"
+    return "the position table is still there, and says where each character stands"
 
 
 EXERCISES = {
@@ -195,7 +203,7 @@ EXERCISES = {
     ),
     "blind_to_order": Exercise(
         judge_blind_to_order,
-        "switch one thing off that makes the number fall, leave it off, and try the others",
+        "switch off what makes the number fall most, leave it off, and try the others with it",
         "ask of each part: would it notice if two earlier characters changed places?",
     ),
 }

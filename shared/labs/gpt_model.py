@@ -31,7 +31,7 @@ class Cut:
 
 
 def attend(att: nn.Module, x: Tensor, masked: bool, off: Collection[int]) -> tuple[Tensor, Tensor]:
-    """What attention adds to x, (B, T, D), and its weights, (B, H, T, T), without the heads `off`."""
+    """What attention adds to x, (B, T, D), and its weights, (B, H, T, T); heads in `off` are 0."""
     B, T, D = x.shape
     q, k, v = (
         layer(x).view(B, T, att.num_heads, -1).transpose(1, 2)  # (B, H, T, K)
@@ -81,7 +81,7 @@ class Outcome:
 
 
 class OperatingTable:
-    """A trained GPT of characters and a held-out text to try it on; the model is never changed.
+    """A trained GPT of characters, in evaluation mode, and a held-out text to try it on.
 
     Raises ValueError if the text does not fill one context.
     """
@@ -100,7 +100,7 @@ class OperatingTable:
         self.whole = self.measure(Cut())
 
     def losses(self, cut: Cut) -> Tensor:
-        """The loss of each guess over the held-out text: (windows, T)."""
+        """The loss of each guess: (windows, T)."""
         logits, _ = operate(self.model, self.inputs, cut)
         return F.cross_entropy(logits.transpose(1, 2), self.targets, reduction="none")
 
@@ -149,20 +149,21 @@ class OperatingTable:
 
     def maps(self, cut: Cut, shown: tuple[int, int]) -> Figure:
         """One head's attention weights over the text's first characters, before and after."""
-        block, head = shown
-        ids = self.ids[None, :SNIPPET]
+        ids = self.ids[None, : min(SNIPPET, self.T)]
         characters = [c.replace(" ", "·").replace("\n", "↵").replace("$", r"\$")
-                      for c in self.text[:SNIPPET]]  # fmt: skip
+                      for c in self.text[: ids.size(1)]]  # fmt: skip
         figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.5), sharey=True)
         for ax, each, title in zip(axes, (Cut(), cut), ("whole", "after the operation")):
-            weights = operate(self.model, ids, each)[1].get(block)  # (1, H, T, T)
-            off = weights is None or (block, head) in each.heads
-            empty = torch.zeros(len(characters), len(characters))
-            ax.imshow(empty if off else weights[0, head], cmap="Blues", vmin=0, vmax=1)
+            weights = operate(self.model, ids, each)[1].get(shown[0])  # (1, H, T, T)
+            off = weights is None or shown in each.heads
+            empty = torch.zeros(ids.size(1), ids.size(1))
+            looks = empty if off else weights[0, shown[1]]  # (T, T)
+            ax.imshow(looks.numpy(), cmap="Blues", vmin=0, vmax=1)
             ax.set_xticks(range(len(characters)), characters)
-            ax.set(xlabel="the character looked at", title=title + ": switched off" * off)
+            title += ": switched off" * off
+            ax.set(xlabel="the character looked at", title=title)
         axes[0].set_yticks(range(len(characters)), characters)
-        axes[0].set_ylabel(f"who looks (block {block + 1}, head {head + 1})")
+        axes[0].set_ylabel(f"who looks (block {shown[0] + 1}, head {shown[1] + 1})")
         return figure
 
 
@@ -172,15 +173,15 @@ def verdict(cut: Cut, whole: Outcome, outcome: Outcome) -> str:
         return "Nothing is switched off."
     if outcome.order < BLIND:
         return (
-            "<b>Found:</b> the last guess does not move at all when the earlier characters are "
-            "shuffled. What is left of the model sees which characters came, and not their order."
+            "<b>Found one:</b> the last guess does not move when the earlier characters are "
+            "shuffled. What is left sees which characters came, not their order."
         )
     change = outcome.loss - whole.loss
     return f"The loss {'rises' if change > 0 else 'falls'} by {abs(change):.2f}."
 
 
 def outcome_html(whole: Outcome, outcome: Outcome, told: str) -> str:
-    """Both outcomes as the rows of a table, with a sentence above."""
+    """Both outcomes as the rows of a table, below a sentence."""
     style = 'style="padding:2px 10px;text-align:left"'
     head = ("", "held-out loss", "chance of its favourite", "shuffled past moves its guess by",
             "what it writes next")  # fmt: skip

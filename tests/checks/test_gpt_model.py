@@ -13,6 +13,9 @@ from shared.checks import verdict
 from shared.gpt import GPTModel
 
 
+PAIR = {"positions", "mask"}
+
+
 class Twin(nn.Module):
     """A GPTModel as a notebook defines it: another class with the same forward."""
 
@@ -69,7 +72,7 @@ RIGHT = {
     "own_forward": forward,
     "logits_shape": (3, 20, 1000),
     "first_loss": 7.03,
-    "blind_to_order": {"positions", "mask"},
+    "blind_to_order": [{"positions", "mask"}, {"positions", "block"}],
 }
 ALSO_RIGHT = [
     ("own_forward", forward_with_dropout_named),
@@ -81,9 +84,9 @@ ALSO_RIGHT = [
     ("first_loss", math.log(1000) + 0.5**2 / 2),
     ("first_loss", 7.033),
     ("first_loss", 3 * math.log(10) + torch.tensor(0.125)),
-    ("blind_to_order", ["mask", "positions"]),
-    ("blind_to_order", ("Positions", "mask ")),
-    ("blind_to_order", frozenset({"mask", "positions"})),
+    ("blind_to_order", [["mask", "positions"], ["block", "positions"]]),
+    ("blind_to_order", (("block", "Positions"), ("positions", "mask "))),
+    ("blind_to_order", {frozenset({"positions", "mask"}), frozenset({"positions", "block"})}),
 ]
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("logits_shape", "width instead of vocabulary", (3, 20, 64), "64 is the width"),
@@ -142,13 +145,22 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         partial(forward, after=lambda x: x.log_softmax(-1)),
         "logarithms",
     ),
-    ("blind_to_order", "positions only", {"positions"}, "two switches, not 1"),
-    ("blind_to_order", "three", {"positions", "mask", "head"}, "two switches, not 3"),
-    ("blind_to_order", "positions and norm", {"positions", "last norm"}, "sees itself only"),
-    ("blind_to_order", "positions and a block", ["positions", "block"], "sees itself only"),
-    ("blind_to_order", "mask and shortcuts", {"mask", "shortcuts"}, "position table still says"),
-    ("blind_to_order", "block and head", {"block", "head"}, "still there"),
-    ("blind_to_order", "another name", {"positions", "masks"}, "no switch is named text: 'masks'"),
+    ("blind_to_order", "one pair, bare", {"positions", "mask"}, "expected pairs"),
+    ("blind_to_order", "one pair", [{"positions", "mask"}], "two such pairs and you gave 1"),
+    ("blind_to_order", "one pair twice", [PAIR, PAIR], "two such pairs and you gave 1"),
+    ("blind_to_order", "no pair", [], "two such pairs and you gave 0"),
+    ("blind_to_order", "one switch", [PAIR, {"positions"}], "two switches, not 1"),
+    ("blind_to_order", "three", [PAIR, {"positions", "mask", "head"}], "two switches, not 3"),
+    ("blind_to_order", "with the norm", [PAIR, {"positions", "last norm"}], "Block 2 reads"),
+    ("blind_to_order", "with a head", [PAIR, {"positions", "head"}], "Block 2 reads"),
+    ("blind_to_order", "mask and block", [PAIR, {"mask", "block"}], "still there"),
+    ("blind_to_order", "shortcuts", [{"mask", "shortcuts"}, PAIR], "still there"),
+    (
+        "blind_to_order",
+        "another name",
+        [PAIR, {"positions", "masks"}],
+        "no switch is named 'masks'",
+    ),
 ]
 
 test_answers, test_tables = exercise_tests("gpt_model", RIGHT, WRONG)
