@@ -92,8 +92,7 @@ class OperatingTable:
         self.text = text
         self.T = model.cfg.context_length
         self.ids = character_ids(text, alphabet)  # (number of characters,)
-        windows = (len(self.ids) - 1) // self.T
-        if not windows:
+        if not (windows := (len(self.ids) - 1) // self.T):
             raise ValueError(f"{len(text)} characters do not fill a context of {self.T}")
         self.inputs = self.ids[: windows * self.T].view(windows, self.T)
         self.targets = self.ids[1 : windows * self.T + 1].view(windows, self.T)
@@ -156,8 +155,7 @@ class OperatingTable:
         for ax, each, title in zip(axes, (Cut(), cut), ("whole", "after the operation")):
             weights = operate(self.model, ids, each)[1].get(shown[0])  # (1, H, T, T)
             off = weights is None or shown in each.heads
-            empty = torch.zeros(ids.size(1), ids.size(1))
-            looks = empty if off else weights[0, shown[1]]  # (T, T)
+            looks = torch.zeros(len(characters), len(characters)) if off else weights[0, shown[1]]
             ax.imshow(looks.numpy(), cmap="Blues", vmin=0, vmax=1)
             ax.set_xticks(range(len(characters)), characters)
             title += ": switched off" * off
@@ -186,7 +184,7 @@ def outcome_html(whole: Outcome, outcome: Outcome, told: str) -> str:
     head = ("", "held-out loss", "chance of its favourite", "shuffled past moves its guess by",
             "what it writes next")  # fmt: skip
     rows = [head]
-    for name, o in (("whole", whole), ("after", outcome)):
+    for name, o in ("whole", whole), ("after", outcome):
         written = html.escape(o.written.replace("\n", "↵"))
         numbers = (f"{o.loss:.2f}", f"{o.surest:.2f}", f"{o.order:.2f}")
         rows.append((name, *numbers, f"<code>{written}</code>"))

@@ -12,7 +12,6 @@ from torch import nn
 from shared.checks import verdict
 from shared.gpt import GPTModel
 
-
 PAIR = {"positions", "mask"}
 
 
