@@ -1,15 +1,23 @@
 """The exercises of 03_gpt/02_gpt_model."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest.mock import patch
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, not_a_number, plain, wrong_number, wrong_tensor
+from shared.checks.judging import (
+    asks_for_function,
+    kind,
+    near,
+    not_a_number,
+    plain,
+    wrong_number,
+    wrong_tensor,
+)
 from shared.gpt import GPTConfig, GPTModel
 
 
@@ -21,6 +29,9 @@ def judge_logits_shape(answer: Any) -> str | None:
             return hint
     return {
         (3, 20, 1000): None,
+        (3, 20, 128): "128 is the longest context; a score belongs to each of the 1,000 tokens",
+        (3, 1, 1000): "not the last position only: every position has its own row of scores",
+        (3, 1000, 20): "the scores come last: a row of 1,000 for each of the 20 positions",
         (3, 20, 64): "64 is the width inside the model; the head turns it into one score for each "
         "token it knows",
         (3, 128, 1000): "the model does not fill the context up: as many positions come out as "
@@ -35,6 +46,13 @@ def judge_first_loss(answer: Any) -> str | None:
         math.log(1000): "this is ln V, for logits that are all equal; add half the squared spread",
         math.log(1000) + 0.25: "the squared spread counts half",
         math.log(1000) + 0.5: "square the spread, then halve it",
+        math.log(1000) + 1 / 6: "1/6 belongs to a spread of 0.58, that of the model above; here it "
+        "is 0.5",
+        math.log(1000) - 0.125: "opinions without reason cost something: add half the squared "
+        "spread",
+        math.log(50257) + 0.125: "that is GPT-2's vocabulary; this model has 1,000 tokens",
+        0.125: "this is what the spread adds; the loss of a model without an opinion is missing",
+        1000: "this is the number of tokens; the loss is its logarithm and a little more",
         math.log10(1000) + 0.125: f"{natural}, not to 10",
         math.log2(1000) + 0.125: f"{natural}, not to 2",
     }
@@ -50,44 +68,86 @@ def judge_own_forward(answer: Callable[[GPTModel, Tensor], Tensor]) -> str | Non
         )
         model = GPTModel(cfg).eval()
         idx = torch.randint(17, (2, 5), generator=generator)  # (B, T)
-        whole = patch.object(GPTModel, "forward", autospec=True, side_effect=GPTModel.forward)
+        called = []
+        model.final_norm.register_forward_pre_hook(
+            lambda *given, model=model, called=called: called.append(called_by_itself(model))
+        )
         with torch.no_grad():
-            with whole as forward:
-                out = answer(model, idx)
+            out = answer(model, idx)
+            if any(called):
+                return "you called the model: use its parts, one by one"
             if hint := wrong_forward(out, model, idx):
                 return hint
-        if forward.called:
-            return "the logits are right, but you called the model: use its parts, one by one"
     return None
+
+
+def called_by_itself(model: GPTModel) -> bool:
+    """Whether the model's own forward is among the functions that run now."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "forward" and frame.f_locals.get("self") is model:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def wrong_forward(out: Any, model: GPTModel, idx: Tensor) -> str | None:
     """A hint unless `out` holds the model's logits, (B, T, V): which step was left out."""
 
-    def run(positions: bool = True, n_blocks: int | None = None, norm: bool = True) -> Tensor:
+    places = torch.arange(idx.shape[1])  # (T,)
+
+    def run(
+        positions: Tensor | None = places,
+        blocks: Sequence[nn.Module] = model.trf_blocks,
+        norm: bool = True,
+    ) -> Tensor:
         x = model.tok_emb(idx)  # (B, T, D)
-        if positions:
-            x = x + model.pos_emb(torch.arange(idx.shape[1]))  # (B, T, D)
-        for block in model.trf_blocks[:n_blocks]:
+        if positions is not None:
+            x = x + model.pos_emb(positions)  # (B, T, D)
+        for block in blocks:
             x = block(x)  # (B, T, D)
         return model.out_head(model.final_norm(x) if norm else x)  # (B, T, V)
 
+    if isinstance(out, Tensor) and out.shape == (*idx.shape, model.cfg.emb_dim):
+        return "these are rows of the width inside the model: the out_head is missing"
+    right = run()
+    if isinstance(out, Tensor) and near(out, right[:, -1]):
+        return "this is the last position only: every position has its own row of scores"
+    blocks = model.trf_blocks
+
     return wrong_tensor(
         out,
-        model(idx),
+        right,
         [
             (
-                run(positions=False),
+                run(positions=None),
                 "the positions are missing: add pos_emb of 0, 1, 2 ... to the token embeddings",
             ),
             (run(norm=False), "the final_norm before the head is missing"),
-            (run(n_blocks=0), "the blocks are missing"),
             (
-                run(n_blocks=1),
+                run(positions=places + 1),
+                "the first position is 0: torch.arange(idx.shape[1]) counts from there",
+            ),
+            (run(blocks=[]), "the blocks are missing"),
+            (run(blocks=[*blocks][::-1]), "the blocks run in the wrong order: the first one first"),
+            (
+                run(blocks=[blocks[0]] * len(blocks)),
+                "the first block ran each time: take the blocks in turn",
+            ),
+            (
+                run(blocks=[blocks[-1]]),
+                "only the last block counted: each block takes the output of the one before",
+            ),
+            (
+                run(blocks=blocks[:1]),
                 "only the first block ran: each block takes the output of the one before",
             ),
             (
-                run().softmax(dim=-1),
+                right.log_softmax(dim=-1),
+                "these are logarithms of probabilities: return the logits as the head gives them",
+            ),
+            (
+                right.softmax(dim=-1),
                 "these are probabilities: return the logits, without a softmax",
             ),
         ],
@@ -95,16 +155,55 @@ def wrong_forward(out: Any, model: GPTModel, idx: Tensor) -> str | None:
     )
 
 
+SWITCHES = {"positions", "mask", "last norm", "shortcuts", "block", "head"}
+
+
+def judge_blind_to_order(answer: Any) -> str | None:
+    many = (set, frozenset, list, tuple)
+    if not isinstance(answer, many) or not all(isinstance(pair, many) for pair in answer):
+        return (
+            f'expected pairs, such as [{{"block", "head"}}, {{"mask", "head"}}], not {kind(answer)}'
+        )
+    pairs = [frozenset(str(name).strip().lower() for name in pair) for pair in answer]
+    for pair in pairs:
+        if unknown := pair - SWITCHES:
+            return f"no switch is named {min(unknown)!r}; the names stand in the exercise"
+        if len(pair) != 2:
+            return f"a pair holds two switches, not {len(pair)}"
+        if hint := sees_order(pair):
+            return f"not {' and '.join(sorted(pair))}: {hint}"
+    if len(set(pairs)) < 2:
+        return f"right so far, but there are two such pairs and you gave {len(set(pairs))}"
+    return None
+
+
+def sees_order(pair: frozenset[str]) -> str | None:
+    """Why the last guess still notices the order with these two off; None if it does not."""
+    if pair in ({"positions", "mask"}, {"positions", "block"}):
+        return None
+    if "positions" in pair:
+        return (
+            "the number falls, not to 0. Block 2 reads what block 1 made of the earlier "
+            "characters, and each of them saw only those before it"
+        )
+    return "the position table is still there, and says where each character stands"
+
+
 EXERCISES = {
+    "own_forward": Exercise(
+        judge_own_forward,
+        "start with model.tok_emb(idx) + model.pos_emb(torch.arange(idx.shape[1]))",
+        "end with model.out_head(model.final_norm(x))",
+    ),
     "logits_shape": Exercise(
         judge_logits_shape, "one row of scores for each position of each sequence"
     ),
     "first_loss": Exercise(
         judge_first_loss, "ln V + s**2 / 2, with math.log for the natural logarithm"
     ),
-    "own_forward": Exercise(
-        judge_own_forward,
-        "start with model.tok_emb(idx) + model.pos_emb(torch.arange(idx.shape[1]))",
-        "end with model.out_head(model.final_norm(x))",
+    "blind_to_order": Exercise(
+        judge_blind_to_order,
+        "switch off what makes the number fall most, leave it off, and try the others with it",
+        "ask of each part: would it notice if two earlier characters changed places?",
     ),
 }
