@@ -231,3 +231,31 @@ test_answers, test_tables = exercise_tests("embeddings", RIGHT, WRONG)
 def test_other_ways_to_the_nearest_word():
     for answer in (nearest_by_norms, nearest_by_loop, lambda v, row: cosines(v, row).argmax()):
         assert verdict("embeddings/nearest_word", answer) == "right"
+
+
+def test_other_ways_to_look_up_and_to_embed():
+    lookups = (
+        lambda ids, w: torch.einsum("btv,vd->btd", F.one_hot(ids, len(w)).float(), w),
+        lambda ids, w: F.linear(F.one_hot(ids, len(w)).float(), w.T),
+        lambda ids, w: (ids[..., None] == torch.arange(len(w))).float() @ w,
+    )
+    for answer in lookups:
+        assert verdict("embeddings/one_hot_lookup", answer) == "right"
+
+    def in_place(ids, tokens, positions):
+        embed(ids, tokens, positions)
+        found = tokens[ids]
+        found += positions[: ids.size(1)]
+        return found
+
+    def by_layer(ids, tokens, positions):
+        embed(ids, tokens, positions)
+        return F.embedding(ids, tokens) + F.embedding(torch.arange(ids.size(1)), positions)
+
+    def by_loop(ids, tokens, positions):
+        embed(ids, tokens, positions)
+        rows = [torch.stack([tokens[i] + positions[t] for t, i in enumerate(row)]) for row in ids]
+        return torch.stack(rows)
+
+    for answer in (in_place, by_layer, by_loop):
+        assert verdict("embeddings/embed_tokens", answer) == "right", answer.__name__

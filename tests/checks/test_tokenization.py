@@ -243,3 +243,27 @@ def test_counts_may_be_written_in_other_ways():
         assert verdict("tokenization/count_after", count) == "right", count.__name__
     for chance in (0.26, 0.262, 0.2619, 11 / 42):
         assert verdict("tokenization/pair_chance", chance) == "right", chance
+
+
+def test_vocabularies_and_pieces_may_be_made_in_other_ways():
+    def numbered(pieces, specials):
+        found = {}
+        for name in [*sorted(set(pieces)), *specials]:
+            found[name] = len(found)
+        return found
+
+    def zipped(pieces, specials):
+        names = sorted({*pieces}) + list(specials)
+        return dict(zip(names, range(len(names))))
+
+    for build in (numbered, zipped):
+        assert verdict("tokenization/build_vocab", build) == "right", build.__name__
+
+    def parted(text):
+        return [piece for piece in re.split(r"(\s+|[^\w\s])", text) if piece]
+
+    def found_one_by_one(text):
+        return (match.group() for match in re.finditer(r"\w+|\s+|.", text))
+
+    for split in (parted, found_one_by_one, lambda text: re.findall(r"(\s+|\w+|[^\w\s])", text)):
+        assert verdict("tokenization/split_losslessly", split) == "right"
