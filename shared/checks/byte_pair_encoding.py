@@ -16,8 +16,11 @@ def judge_number_of_merges(answer: Any) -> str | None:
         744: "744 forgets the two special tokens",
         743: "743 leaves room for one special token, but there are two",
         998: "998 forgets the 256 bytes",
+        746: "746 adds the special tokens: they take room as well as the bytes",
+        258: "258 tokens are there without any merge: how many are left to be learned?",
     }
-    return wrong_number(answer, 742, slips)
+    how = "each token but the bytes and the special tokens needs one merge"
+    return wrong_number(answer, 742, slips, how=how)
 
 
 def judge_two_merges(answer: Any) -> str | None:
@@ -39,11 +42,20 @@ def judge_two_merges(answer: Any) -> str | None:
             "that is the state after three merges: stop after the second"
         ),
     }
-    recount = (
-        "recount: first 'a' + 'n' is the most frequent pair; then count pairs of tokens, "
-        "not of letters"
-    )
-    return known.get(tuple(answer), recount)
+    return known.get(tuple(answer), wrong_tokens(list(answer)))
+
+
+def wrong_tokens(tokens: list[str]) -> str:
+    """A likely slip that leaves these tokens of `banana bandana`."""
+    if all(len(token) == 1 for token in tokens):
+        return "these are the letters: no pair is joined yet"
+    if "na" in tokens:
+        return "count again: 'n' + 'a' occurs three times, 'a' + 'n' four times"
+    if "ban" in tokens and "b" in tokens:
+        return "'b' + 'an' stands in both words: a pair is joined everywhere"
+    if len(tokens) != 8:
+        return f"two merges leave eight tokens, you have {len(tokens)}"
+    return "recount: after the first merge, count pairs of tokens, not of letters"
 
 
 def reference_merges(text: str, num_merges: int) -> list[list[tuple[bytes, bytes]]]:
@@ -62,9 +74,13 @@ def reference_merges(text: str, num_merges: int) -> list[list[tuple[bytes, bytes
     return merges
 
 
-def wrong_merge(i: int, found: tuple[bytes, bytes], tied: list[tuple[bytes, bytes]]) -> str:
-    """What merge i should join, and the likely slip. `tied` are the pairs counted most often."""
+def wrong_merge(
+    i: int, found: tuple[bytes, bytes], reference: list[list[tuple[bytes, bytes]]], text: str
+) -> str:
+    """What merge i should join, and the likely slip. `reference` is what reference_merges gives."""
+    tied = reference[i]
     a, b = tied[-1]
+    before = [pairs[-1] for pairs in reference[:i]]
     if found in tied:
         return (
             f"at merge {i} the pairs {a} + {b} and {found[0]} + {found[1]} are tied: the one "
@@ -74,13 +90,23 @@ def wrong_merge(i: int, found: tuple[bytes, bytes], tied: list[tuple[bytes, byte
     said = f"merge {i} joins {a} and {b}, not {found[0]} and {found[1]}."
     if i == 0 and b" " in a + b:
         return f"{said} The whole text is one piece: a space is a byte like any other"
-    if any(len(part) > 1 and part.decode("utf-8", "replace") == "é" for part in found):
+    tokens = [left + right for left, right in before]
+    if any(part == b"\xe9" or part == "é".encode() and part not in tokens for part in found):
         return (
             f"{said} The é is two bytes: did you begin with the bytes of the text, not with "
             "its characters?"
         )
     if i == 0:
-        return said
+        return f"{said} The pair that is counted most often is joined"
+    if found in before:
+        return f"{said} That pair was merge {before.index(found)}: join it everywhere, count again"
+    if found[0] + found[1] not in text.encode():
+        return (
+            f"{said} These bytes stand nowhere in the text side by side: each new token replaces "
+            "both old ones, and has its own id"
+        )
+    if a == b:
+        return f"{said} In {3 * a} the pair {a} + {b} is counted twice, as zip does"
     return (
         f"{said} Were the pairs counted again after each merge, and has each new token its own id?"
     )
@@ -106,9 +132,10 @@ def judge_learn_merges(learn: Callable[[str, int], list[tuple[bytes, bytes]]]) -
                 return f"each merge is a pair of bytes objects, such as (b'a', b'n'), not {pair!r}"
         if len(found) != num_merges:
             return f"{num_merges} merges were asked for in {text!r}, but {len(found)} came back"
-        for i, (pair, tied) in enumerate(zip(found, reference_merges(text, num_merges))):
-            if tuple(pair) != tied[-1]:
-                return f"{text!r}: {wrong_merge(i, tuple(pair), tied)}"
+        reference = reference_merges(text, num_merges)
+        for i, pair in enumerate(found):
+            if tuple(pair) != reference[i][-1]:
+                return f"{text!r}: {wrong_merge(i, tuple(pair), reference, text)}"
     return None
 
 

@@ -20,7 +20,8 @@ def judge_embedding_parameters(answer: Any) -> str | None:
         50_257 * 768 * 1_024: ("the tables are added, not multiplied: each is rows times columns"),
         50_257 * 768 + 1_024: "a position has a whole vector of 768 numbers, not one number",
     }
-    return wrong_number(answer, 50_257 * 768 + 1_024 * 768, slips)
+    how = "rows times columns, for each of the two tables"
+    return wrong_number(answer, 50_257 * 768 + 1_024 * 768, slips, how=how)
 
 
 @asks_for_function
@@ -76,22 +77,28 @@ def judge_nearest_word(nearest: Callable[[Tensor, int], int]) -> str | None:
         4: "this is the row at the smallest distance: the greatest cosine was asked for",
         0: "this row points the opposite way: its cosine is near -1, the greatest one is wanted",
     }
-    if plain(found) in slips:
-        return slips[plain(found)]
     generator = torch.Generator().manual_seed(0)
     tables = [torch.randn(V, D, generator=generator) for V, D in ((8, 2), (30, 5))]
-    for table in (torch.tensor([[1, 0], [-2, 0.5]]), *tables):
-        for row in range(len(table)):
-            given = table.clone()
-            found = plain(nearest(given, row))
-            if found == row:
-                return (
-                    "it returns the row asked for: leave it out, whatever cosines the others have"
-                )
-            if found != cosine_winner(table, row):
-                return f"of {len(table)} rows, row {found} has not the greatest cosine to row {row}"
-            if not torch.equal(given, table):
-                return "the table that it was given is changed afterwards: work on a copy"
+    cases = [(table, row) for table in tables for row in range(len(table))]
+    given = [plain(nearest(table.clone(), row)) for table, row in cases]
+    right = [cosine_winner(table, row) for table, row in cases]
+    if given == [winner - (winner > row) for (_, row), winner in zip(cases, right)]:
+        return "you took the row out, so the rows behind it moved up by one: number them as before"
+    if plain(found) in slips:
+        return slips[plain(found)]
+    small = torch.tensor([[1, 0], [-2, 0.5]])
+    for table, row in [(small, 0), (small, 1), *cases]:
+        copy = table.clone()
+        found = plain(nearest(copy, row))
+        if found == row:
+            return "it returns the row asked for: leave it out, whatever cosines the others have"
+        if found != cosine_winner(table, row):
+            return (
+                f"of {len(table)} rows, row {found} has not the greatest cosine to row {row}; "
+                "the length of a row is the root of the sum of its squares"
+            )
+        if not torch.equal(copy, table):
+            return "the table that it was given is changed afterwards: work on a copy"
     twins = torch.tensor([[1.0, 0], [2, 0], [0, 1]])  # two rows that point the same way
     if [plain(nearest(twins.clone(), row)) for row in (0, 1)] != [1, 0]:
         return "where two rows point the same way, each is the nearest to the other, not to itself"
@@ -120,7 +127,11 @@ def judge_embed_tokens(embed: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str
         tokens = token_table[ids]  # (B, T, D)
         positions = pos_table[:T]  # (T, D)
         slips = [
-            (tokens, "the position vectors are missing: row t of pos_table is added at position t")
+            (tokens, "the position vectors are missing: row t of pos_table is added at position t"),
+            (positions.expand_as(tokens), "the token vectors are missing: row i of token_table"),
+            (tokens * positions, "the two vectors were multiplied: they are added"),
+            (tokens + pos_table[-T:], "these are the last rows of pos_table: take the first T"),
+            (tokens + pos_table[0], "each token got the vector of position 0"),
         ]
         if B == T:
             slips += [
@@ -134,7 +145,14 @@ def judge_embed_tokens(embed: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str
             f"for ids of shape {(B, T)} the result is not the token vector plus the "
             "vector of its position"
         )
-        found = embed(ids, token_table, pos_table)
+        try:
+            found = embed(ids, token_table, pos_table)
+        except ValueError as error:
+            if T < len(pos_table):
+                raise
+            return f"{T} tokens fit into {T} positions, but raised ValueError: {error}"
+        if isinstance(found, Tensor) and found.shape[-1:] == (8,):
+            return "the two vectors stand side by side in 8 numbers: add them, number by number"
         if hint := wrong_tensor(found, tokens + positions, slips, otherwise):
             return hint
     return wrong_refusal(embed, token_table, pos_table)

@@ -13,6 +13,8 @@ def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
             return f"the key {stretch!r} has {len(stretch)} characters instead of {length}"
         if not isinstance(counts, Mapping):
             return f"the value of {stretch!r} must be counts, such as a Counter, not {counts!r}"
+        if any(isinstance(n, float) for n in counts.values()):
+            return f"counts are whole numbers, but after {stretch!r} you have {dict(counts)}"
     kept = {stretch: {c: n for c, n in counts.items() if n} for stretch, counts in found.items()}
     kept = {stretch: counts for stretch, counts in kept.items() if counts}
     if kept == right:
@@ -24,6 +26,11 @@ def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
             return "what stands before each stretch was counted, not what comes after it"
     for stretch, counts in right.items():
         if stretch not in kept:
+            if left_out := set(stretch) - set("".join(kept)):
+                return (
+                    f"the stretch {stretch!r} is missing: {min(left_out)!r} is a character like "
+                    "any other"
+                )
             return (
                 f"the stretch {stretch!r} is missing: stretches overlap, one starts at each place"
             )
@@ -32,7 +39,10 @@ def wrong_counts(found: Mapping, text: str, length: int) -> str | None:
         if kept[stretch] != counts:
             if all(n == text.count(stretch + c) for c, n in kept[stretch].items()):
                 return f"after {stretch!r} come {counts}: str.count leaves out what overlaps"
-            return f"after {stretch!r} come {counts}, not {kept[stretch]}"
+            grow = ""
+            if {n for counts in kept.values() for n in counts.values()} == {1}:
+                grow = ": a count grows by 1 each time its stretch comes again"
+            return f"after {stretch!r} come {counts}, not {kept[stretch]}{grow}"
     surplus = min(set(kept) - set(right))
     return f"the stretch {surplus!r} is followed by nothing, or stands nowhere in the text"
 

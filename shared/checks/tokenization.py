@@ -20,19 +20,23 @@ def judge_pair_chance(answer: Any) -> str | None:
         1 / 4.2: "the sum is right; the count of b above it grows by a tenth too",
         0.35: "a tenth is added to the count, not to the chance",
         1.1 / 3.1: "divide by the sum of both counts, not by the count of a",
+        1.1 / 3: "divide by the sum of both counts, not by the count of a",
+        1 / 3: "divide by the sum of both counts, and add a tenth to each count",
+        3 / 4: "that is the chance of a after a, without the tenths",
+        math.log(1.1 / 4.2): "that is its logarithm: here the chance itself is asked for",
         math.log(4.2 / 1.1): "that is the surprise: here the chance itself is asked for",
         1.1: "that is the count with its tenth: divide it by the sum of both",
     }
     how = "divide what belongs to b by the sum of what belongs to a and b"
-    return wrong_number(answer, 1.1 / 4.2, slips, 0.005, how)
+    return wrong_number(answer, 1.1 / 4.2, slips, 0.01, how)
 
 
 @asks_for_function
 def judge_count_after(count: Callable[[str, int], Mapping[str, Mapping[str, int]]]) -> str | None:
     rng = random.Random(0)
     examples = [
-        ("banana", 2),
         ("banana", 1),
+        ("banana", 2),
         ("aaaa", 2),
         ("abcabd", 3),
         ("\n\n a\n\n b", 2),
@@ -53,9 +57,11 @@ def judge_count_pieces(answer: Any) -> str | None:
         19: "19 counts the spaces and the empty strings too: split_words drops both",
         9: "9 leaves out the double quotes: each of the two is a piece",
         12: "12 counts the double hyphen twice: it is one piece",
+        6: "6 counts the words alone: punctuation marks are pieces too",
         5: "5 counts only what stands between spaces: punctuation marks are pieces too",
     }
-    return wrong_number(answer, 11, slips)
+    how = "each word and each punctuation mark is a piece, and nothing else is"
+    return wrong_number(answer, 11, slips, how=how)
 
 
 @asks_for_function
@@ -88,6 +94,8 @@ def wrong_vocab(found: dict, pieces: list[str], specials: list[str]) -> str | No
         return (
             f"a key is neither a piece nor a special token of this call: {min(surplus, key=str)!r}"
         )
+    if len(set(found.values())) < len(found):
+        return f"two keys have the same id: the ids are {list(found.values())[-8:]}"
     if sorted(found.values()) != list(range(len(found))):
         return (
             f"the ids must run from 0 to {len(found) - 1} without gaps, but are "

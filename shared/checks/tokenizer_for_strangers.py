@@ -8,6 +8,10 @@ from shared.checks import Exercise
 from shared.checks.judging import asks_for_function, wrong_number, wrong_type
 
 LOOKS_OF_100 = 3_774
+SQUARE = (
+    "the square of the length has the right growth, but is not what the cells count: start from the"
+    " 3,774 looks of 100 letters"
+)
 
 
 def judge_looks(answer: Any) -> str | None:
@@ -17,10 +21,8 @@ def judge_looks(answer: Any) -> str | None:
             " the looks, not two times"
         ),
         LOOKS_OF_100 * 100_000: "100,000 is 1,000 times the first run, not 100,000 times",
-        100_000**2: (
-            "the square of the length has the right growth, but is not what the cells count: start"
-            " from the 3,774 looks of 100 letters"
-        ),
+        100_000**2: SQUARE,
+        100_000**2 / 2: SQUARE,
     }
     how = "by what factor is the run longer than 100 letters, and what does that do to the looks?"
     return wrong_number(answer, LOOKS_OF_100 * 1_000**2, slips, tolerance=0.1, how=how)
@@ -65,6 +67,17 @@ def wrong_stream(parts: list[bytes], found: list[str], wanted: list[str]) -> str
         return "the list must hold strings"
     if "\ufffd" in "".join(found):
         return f"for {parts} a � was printed: an unfinished character must wait for its other bytes"
+    if found == wanted:
+        return None
+    if any(found) and found == ["", *wanted[:-1]]:
+        return f"for {parts} each string comes one token late: print what is complete at once"
+    if found == ["".join(wanted[: i + 1]) for i in range(len(wanted))]:
+        return f"for {parts} you print {found}: what was printed before is printed again"
+    if strange := set("".join(found)) - set("".join(wanted)):
+        return (
+            f"for {parts} you print {min(strange)!r}, which the text does not hold: its bytes are"
+            " UTF-8, and several can make one character"
+        )
     if "".join(found) != "".join(wanted):
         return (
             f"for {parts} the strings join to {''.join(found)!r}, not to {''.join(wanted)!r}: the"

@@ -88,7 +88,8 @@ def png_bytes(figure: Figure) -> bytes:
 def align(controls: dict[str, W.Widget]) -> None:
     """Give all labels left of their control one width, so that all controls begin at one line."""
     labelled = [control for control in controls.values() if not isinstance(control, W.Checkbox)]
-    width = f"{0.6 * max((len(control.description) for control in labelled), default=0):.0f}em"
+    longest = max((len(control.description) for control in labelled), default=0)
+    width = f"{0.6 * longest + 1:.1f}em"  # 1: a short label of wide letters is not cut
     for control in controls.values():
         if control in labelled:
             control.style.description_width = width

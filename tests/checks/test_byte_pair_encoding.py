@@ -9,8 +9,11 @@ from shared.bpe import learn_merges, merge_pair, most_frequent_pair, split_piece
 from shared.checks import verdict
 
 
-def learn(text, num_merges, choose=most_frequent_pair, recount=True, as_text=False, new_id=None):
-    ids, token_bytes, merges = list(text.encode()), [bytes([b]) for b in range(256)], []
+def learn(
+    text, num_merges, choose=most_frequent_pair, recount=True, as_text=False, new_id=None, join=None
+):
+    ids = list(text if isinstance(text, bytes) else text.encode())
+    token_bytes, merges = [bytes([b]) for b in range(256)], []
     counts = Counter(zip(ids, ids[1:]))
     for _ in range(num_merges):
         if recount:
@@ -18,7 +21,7 @@ def learn(text, num_merges, choose=most_frequent_pair, recount=True, as_text=Fal
         a, b = choose(counts, token_bytes)
         if not recount:
             del counts[a, b]
-        ids = merge_pair(ids, (a, b), new_id or len(token_bytes))
+        ids = (join or merge_pair)(ids, (a, b), new_id or len(token_bytes))
         merges.append((token_bytes[a], token_bytes[b]))
         token_bytes.append(token_bytes[a] + token_bytes[b])
     return (
@@ -51,6 +54,27 @@ def first_in_alphabet(counts, token_bytes):
     return min(counts, key=lambda pair: (-counts[pair], token_bytes[pair[0]], token_bytes[pair[1]]))
 
 
+def rarest(counts, token_bytes):
+    return min(counts, key=lambda pair: (counts[pair], pair))
+
+
+def keep(ids, pair, new_id):
+    return ids
+
+
+def once(ids, pair, new_id):
+    at = [*zip(ids, ids[1:])].index(pair)
+    return [*ids[:at], new_id, *ids[at + 2 :]]
+
+
+def keep_second(ids, pair, new_id):
+    return [new_id if both == pair else both[0] for both in zip(ids, [*ids[1:], -1])]
+
+
+def from_right(ids, pair, new_id):
+    return merge_pair(ids[::-1], pair[::-1], new_id)[::-1]
+
+
 RIGHT = {
     "number_of_merges": 742,
     "two_merges": ["ban", "an", "a", " ", "ban", "d", "an", "a"],
@@ -60,6 +84,9 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("number_of_merges", "one special token", 743, "one special token"),
     ("number_of_merges", "special tokens forgotten", 744, "special tokens"),
     ("number_of_merges", "bytes forgotten", 998, "256 bytes"),
+    ("number_of_merges", "special tokens added", 746, "adds the special"),
+    ("number_of_merges", "what is there", 258, "without any merge"),
+    ("number_of_merges", "a guess", 740, "needs one merge"),
     ("number_of_merges", "nothing subtracted", 1000, "whole vocabulary"),
     (
         "two_merges",
@@ -70,7 +97,21 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("two_merges", "the other of the tie", ["b", "an", "ana", " ", "b", "an", "d", "ana"], "tied"),
     ("two_merges", "both of the tie", ["ban", "ana", " ", "ban", "d", "ana"], "after three merges"),
     ("two_merges", "letters lost", ["b", "an", "ana"], "joined"),
-    ("two_merges", "letters only", list("banana bandana"), "recount"),
+    ("two_merges", "letters only", list("banana bandana"), "no pair is joined"),
+    (
+        "two_merges",
+        "n and a first",
+        ["ba", "na", "na", " ", "ba", "n", "d", "a", "na"],
+        "'n' . 'a' occurs three times",
+    ),
+    (
+        "two_merges",
+        "joined in one word",
+        ["ban", "an", "a", " ", "b", "an", "d", "an", "a"],
+        "joined everywhere",
+    ),
+    ("two_merges", "a third", ["ban", "ana", " ban", "d", "ana"], "two merges leave eight"),
+    ("two_merges", "across", ["b", "anan", "a", " ", "b", "and", "an", "a"], "pairs of tokens"),
     ("two_merges", "no list", 3, "list of strings"),
     (
         "learn_merges",
@@ -100,6 +141,22 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ),
     ("learn_merges", "capitals made small", lambda t, n: learn(t.lower(), n), "ABAB ab"),
     ("learn_merges", "characters", learn_characters, "é is two bytes"),
+    ("learn_merges", "latin-1", lambda t, n: learn(t.encode("latin-1"), n), "é is two bytes"),
+    ("learn_merges", "never joined", lambda t, n: learn(t, n, join=keep), "join it everywhere"),
+    ("learn_merges", "joined once", lambda t, n: learn(t, n, join=once), "join it everywhere"),
+    (
+        "learn_merges",
+        "the second token kept",
+        lambda t, n: learn(t, n, join=keep_second),
+        "replaces both",
+    ),
+    ("learn_merges", "from the right", lambda t, n: learn(t, n, join=from_right), "counted again"),
+    (
+        "learn_merges",
+        "the rarest",
+        lambda t, n: learn(t, n, rarest),
+        "counted most often is joined",
+    ),
     ("learn_merges", "one id for all", lambda t, n: learn(t, n, new_id=256), "its own id"),
     (
         "learn_merges",

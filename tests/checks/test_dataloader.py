@@ -26,7 +26,34 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("count_windows", "the first forgotten", 29, "starts at token 0"),
     ("count_windows", "stride 1", 936, "stride 1"),
     ("count_windows", "side by side", 15, "overlap"),
+    ("count_windows", "the last start", 935, "last possible start"),
+    ("count_windows", "a guess", 28, "too small: windows start at"),
     ("count_windows", "a decimal", 30.5, "whole number"),
+    (
+        "count_batches",
+        "the first window forgotten",
+        lambda n, T, s, B, d: batches(n - s, T, s, B, d),
+        "token 0 counts too",
+    ),
+    ("count_batches", "too much room", lambda *a: batches(*a, target=2), "not more"),
+    (
+        "count_batches",
+        "windows, not batches",
+        lambda n, T, s, B, d: (n - T - 1) // s + 1,
+        "number of windows, not",
+    ),
+    (
+        "count_batches",
+        "stride ignored",
+        lambda n, T, s, B, d: batches(n, T, 1, B, d),
+        "only every 3 tokens",
+    ),
+    (
+        "count_batches",
+        "windows not rounded",
+        lambda n, T, s, B, d: (lambda w: w // B if d else -(-w // B))((n - T - 1) / s + 1),
+        "round the number of windows down",
+    ),
     ("count_batches", "no room for the target", lambda *a: batches(*a, target=0), "one token more"),
     (
         "count_batches",
@@ -88,7 +115,27 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("windows", "nothing returned", lambda *a: None, "must return a list"),
     ("windows", "not shifted", lambda *a: windows(*a, shift=0), "shift them"),
     ("windows", "cut short at the end", lambda *a: windows(*a, end=1), "cut short"),
-    ("windows", "the last one missing", lambda *a: windows(*a)[:-1], "that fit is"),
+    ("windows", "the last one missing", lambda *a: windows(*a)[:-1], "last window is missing"),
+    (
+        "windows",
+        "one start too few",
+        lambda ids, T, s: [
+            (ids[i * s : i * s + T], ids[i * s + 1 : i * s + T + 1])
+            for i in range((len(ids) - T) // s)
+        ],
+        "last window is missing",
+    ),
+    ("windows", "the first one only", lambda *a: windows(*a)[:1], "after the loop"),
+    ("windows", "every third one", lambda *a: windows(*a)[::3], "that fit is"),
+    ("windows", "stride ignored", lambda ids, T, s: windows(ids, T, 1), "start at every token"),
+    ("windows", "side by side", lambda ids, T, s: windows(ids, T, T), "that is T"),
+    ("windows", "from token 1", lambda ids, T, s: windows(ids[1:], T, s), "starts at token 1"),
+    (
+        "windows",
+        "the last target filled up",
+        lambda ids, T, s: [(x, (y + [0])[:T]) for x, y in windows(ids, T, s, end=1)],
+        "have a whole target",
+    ),
     (
         "windows",
         "shifted by two",

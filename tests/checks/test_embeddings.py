@@ -25,6 +25,12 @@ def embed_or_say(ids, tokens, positions, message):
     return embed(ids, tokens, positions)
 
 
+def refuses_six(ids, tokens, positions):
+    if ids.size(1) >= len(positions):
+        raise ValueError("6, 7")
+    return embed(ids, tokens, positions)
+
+
 def cosines(vectors, row):
     found = F.cosine_similarity(vectors, vectors[row], dim=1)
     found[row] = -torch.inf
@@ -73,6 +79,20 @@ def nearest_in_place(vectors, row):
     return cosines(vectors, row).argmax().item()
 
 
+def nearest_of_the_others(vectors, row):
+    found = F.cosine_similarity(vectors, vectors[row], dim=1)
+    return torch.cat([found[:row], found[row + 1 :]]).argmax().item()
+
+
+def nearest_by_sizes(vectors, row):
+    return nearest_by_product(vectors / vectors.abs().sum(dim=1, keepdim=True), row)
+
+
+def embed_as(ids, tokens, positions, way):
+    embed(ids, tokens, positions)  # refuses what is too long
+    return way(tokens[ids], positions, ids.size(1))
+
+
 def second_of_all(vectors, row):
     scaled = torch.nn.functional.normalize(vectors.float(), dim=1)
     return (scaled @ scaled[row]).topk(2).indices[1].item()
@@ -90,6 +110,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("embedding_parameters", "positions only", 1024 * 768, "position table alone"),
     ("embedding_parameters", "rows", 50_257 + 1024, "rows of both tables"),
     ("embedding_parameters", "one number a position", 50_257 * 768 + 1024, "whole vector"),
+    ("embedding_parameters", "the token table twice", 2 * 50_257 * 768, "each of the two tables"),
     ("embedding_parameters", "multiplied", 50_257 * 768 * 1024, "added"),
     (
         "one_hot_lookup",
@@ -118,6 +139,8 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("nearest_word", "distance", nearest_by_distance, "smallest distance"),
     ("nearest_word", "size of the cosine", nearest_by_size, "opposite way"),
     ("nearest_word", "zero in its place", nearest_but_zero, "whatever cosines the others have"),
+    ("nearest_word", "rows moved up", nearest_of_the_others, "moved up by one"),
+    ("nearest_word", "length by sizes", nearest_by_sizes, "root of the sum"),
     ("nearest_word", "in place", nearest_in_place, "work on a copy"),
     ("nearest_word", "the cosine", lambda v, row: cosines(v, row).max(), "number of a row"),
     (
@@ -166,6 +189,39 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda i, t, p: t[i] + p[torch.arange(i.size(1))],
         "should raise ValueError",
     ),
+    (
+        "embed_tokens",
+        "positions alone",
+        lambda i, t, p: embed_as(i, t, p, lambda x, p, T: p[:T].expand_as(x)),
+        "token vectors are missing",
+    ),
+    (
+        "embed_tokens",
+        "multiplied",
+        lambda i, t, p: embed_as(i, t, p, lambda x, p, T: x * p[:T]),
+        "multiplied",
+    ),
+    (
+        "embed_tokens",
+        "the last positions",
+        lambda i, t, p: embed_as(i, t, p, lambda x, p, T: x + p[-T:]),
+        "take the first T",
+    ),
+    (
+        "embed_tokens",
+        "one position for all",
+        lambda i, t, p: embed_as(i, t, p, lambda x, p, T: x + p[0]),
+        "vector of position 0",
+    ),
+    (
+        "embed_tokens",
+        "side by side",
+        lambda i, t, p: embed_as(
+            i, t, p, lambda x, p, T: torch.cat([x, p[:T].expand_as(x)], dim=-1)
+        ),
+        "add them",
+    ),
+    ("embed_tokens", "refuses six", refuses_six, "6 tokens fit into 6"),
     ("embed_tokens", "doubled", lambda *a: 2 * embed(*a), "not the token vector plus"),
 ]
 
@@ -175,3 +231,31 @@ test_answers, test_tables = exercise_tests("embeddings", RIGHT, WRONG)
 def test_other_ways_to_the_nearest_word():
     for answer in (nearest_by_norms, nearest_by_loop, lambda v, row: cosines(v, row).argmax()):
         assert verdict("embeddings/nearest_word", answer) == "right"
+
+
+def test_other_ways_to_look_up_and_to_embed():
+    lookups = (
+        lambda ids, w: torch.einsum("btv,vd->btd", F.one_hot(ids, len(w)).float(), w),
+        lambda ids, w: F.linear(F.one_hot(ids, len(w)).float(), w.T),
+        lambda ids, w: (ids[..., None] == torch.arange(len(w))).float() @ w,
+    )
+    for answer in lookups:
+        assert verdict("embeddings/one_hot_lookup", answer) == "right"
+
+    def in_place(ids, tokens, positions):
+        embed(ids, tokens, positions)
+        found = tokens[ids]
+        found += positions[: ids.size(1)]
+        return found
+
+    def by_layer(ids, tokens, positions):
+        embed(ids, tokens, positions)
+        return F.embedding(ids, tokens) + F.embedding(torch.arange(ids.size(1)), positions)
+
+    def by_loop(ids, tokens, positions):
+        embed(ids, tokens, positions)
+        rows = [torch.stack([tokens[i] + positions[t] for t, i in enumerate(row)]) for row in ids]
+        return torch.stack(rows)
+
+    for answer in (in_place, by_layer, by_loop):
+        assert verdict("embeddings/embed_tokens", answer) == "right", answer.__name__

@@ -22,6 +22,17 @@ def count_after(text, length, start=0, end=0, step=1):
     return found
 
 
+def stretches_after(text, length):
+    found = defaultdict(Counter)
+    for i in range(len(text) - length):
+        found[text[i : i + length]][text[i + length : i + 2 * length]] += 1
+    return found
+
+
+def shorter_after(text, length):
+    return {t[:length]: Counter(t[length]) for t in (text[i:] for i in range(len(text) - length))}
+
+
 def count_by_keys(text, length):
     """The same, written with plain dictionaries and findable places."""
     starts = range(len(text) - length)
@@ -56,6 +67,10 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("pair_chance", "tenth on the chance", 0.35, "not to the chance"),
     ("pair_chance", "b against a", 1.1 / 3.1, "sum of both counts"),
     ("pair_chance", "the surprise", math.log(4.2 / 1.1), "surprise"),
+    ("pair_chance", "b against a, no tenth", 1.1 / 3, "sum of both counts"),
+    ("pair_chance", "counts against each other", 1 / 3, "add a tenth to each"),
+    ("pair_chance", "a, no tenth", 3 / 4, "chance of a after a, without"),
+    ("pair_chance", "the logarithm", math.log(1.1 / 4.2), "its logarithm"),
     ("pair_chance", "the count", 1.1, "divide it"),
     ("pair_chance", "a guess", 0.5, "too large: divide"),
     ("pair_chance", "as percent", 26.19, "too large"),
@@ -89,7 +104,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "count_after",
         "each once",
         lambda t, n: {k: dict.fromkeys(v, 1) for k, v in count_after(t, n).items()},
-        "come .*'a': 2",
+        "grows by 1",
     ),
     (
         "count_after",
@@ -100,7 +115,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     (
         "count_after",
         "stretches after stretches",
-        lambda t, n: {t[i : i + n]: Counter([t[i + n : i + 2 * n]]) for i in range(len(t) - n)},
+        lambda t, n: stretches_after(t, n),
         "single characters",
     ),
     (
@@ -109,12 +124,34 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda t, n: Counter(t[i : i + n] for i in range(len(t) - n)),
         "must be counts",
     ),
+    ("count_after", "the last replaces the others", shorter_after, "grows by 1"),
+    (
+        "count_after",
+        "line breaks dropped",
+        lambda t, n: counts_after(t.replace("\n", ""), n),
+        "is a character like",
+    ),
+    (
+        "count_after",
+        "chances",
+        lambda t, n: {
+            k: {c: x / sum(v.values()) for c, x in v.items()} for k, v in counts_after(t, n).items()
+        },
+        "whole numbers",
+    ),
+    (
+        "count_after",
+        "a tenth added",
+        lambda t, n: {k: {c: x + 0.1 for c, x in v.items()} for k, v in counts_after(t, n).items()},
+        "whole numbers",
+    ),
     ("count_after", "capitals made small", lambda text, n: counts_after(text.lower(), n), "'A' is"),
     ("count_pieces", "spaces counted", 15, "spaces"),
     ("count_pieces", "empty strings counted", 19, "empty strings"),
     ("count_pieces", "quotes forgotten", 9, "quotes"),
     ("count_pieces", "split at spaces only", 5, "punctuation marks are pieces"),
-    ("count_pieces", "a guess", 7, "too small"),
+    ("count_pieces", "words alone", 6, "punctuation marks are pieces"),
+    ("count_pieces", "a guess", 7, "too small: each word"),
     ("build_vocab", "special tokens first", lambda p, s: vocab(p, s, first=True), "come last"),
     ("build_vocab", "starts at 1", lambda p, s: vocab(p, s, start=1), "from 0"),
     ("build_vocab", "not sorted", lambda p, s: vocab(p, s, key=lambda x: (len(x), x)), "sorted"),
@@ -131,6 +168,12 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "gaps",
         lambda p, s: {x: i for i, x in [*enumerate(sorted(p)), *enumerate(s, len(p))]},
         "gaps",
+    ),
+    (
+        "build_vocab",
+        "special tokens numbered from 0",
+        lambda p, s: vocab(p, []) | {x: i for i, x in enumerate(s)},
+        "the same id",
     ),
     ("build_vocab", "special tokens sorted", lambda p, s: vocab(p, sorted(s)), "given order"),
     (
@@ -198,5 +241,29 @@ def test_a_slip_inside_a_function_is_told_as_it_is():
 def test_counts_may_be_written_in_other_ways():
     for count in (count_by_keys, count_by_zip):
         assert verdict("tokenization/count_after", count) == "right", count.__name__
-    for chance in (0.262, 0.2619, 11 / 42):
+    for chance in (0.26, 0.262, 0.2619, 11 / 42):
         assert verdict("tokenization/pair_chance", chance) == "right", chance
+
+
+def test_vocabularies_and_pieces_may_be_made_in_other_ways():
+    def numbered(pieces, specials):
+        found = {}
+        for name in [*sorted(set(pieces)), *specials]:
+            found[name] = len(found)
+        return found
+
+    def zipped(pieces, specials):
+        names = sorted({*pieces}) + list(specials)
+        return dict(zip(names, range(len(names))))
+
+    for build in (numbered, zipped):
+        assert verdict("tokenization/build_vocab", build) == "right", build.__name__
+
+    def parted(text):
+        return [piece for piece in re.split(r"(\s+|[^\w\s])", text) if piece]
+
+    def found_one_by_one(text):
+        return (match.group() for match in re.finditer(r"\w+|\s+|.", text))
+
+    for split in (parted, found_one_by_one, lambda text: re.findall(r"(\s+|\w+|[^\w\s])", text)):
+        assert verdict("tokenization/split_losslessly", split) == "right"

@@ -54,6 +54,15 @@ def never_emptied(parts):
     return printed
 
 
+def counted_in_characters(parts):
+    printed, held = [], b""
+    for part in parts:
+        held += part
+        printed.append(held.decode("utf-8", "ignore"))
+        held = held[len(printed[-1]) :]
+    return printed
+
+
 def at_the_end(parts):
     return [""] * (len(parts) - 1) + [b"".join(parts).decode()]
 
@@ -63,6 +72,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("looks", "as if it grew with the length", 3_774_000, "four times"),
     ("looks", "the letters for the factor", 377_400_000, "1,000 times the first run"),
     ("looks", "the square of the length", 10**10, "3,774 looks"),
+    ("looks", "half the square", 5 * 10**9, "3,774 looks"),
     ("looks", "the third power", 3.774e12, "too large"),
     ("looks", "the looks of 400 letters", 60_099, "too small"),
     ("user_text", "the default", "a", "is an error"),
@@ -72,7 +82,10 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("stream", "ignored", lambda p: [x.decode("utf-8", "ignore") for x in p], "must be kept"),
     ("stream", "everything at the end", at_the_end, "complete at once"),
     ("stream", "waits for valid bytes", only_whole, "complete at once"),
-    ("stream", "printed again and again", never_emptied, "each once"),
+    ("stream", "printed again and again", never_emptied, "printed again"),
+    ("stream", "counted in characters", counted_in_characters, "each once"),
+    ("stream", "one token late", lambda p: ["", *with_a_decoder(p)[:-1]], "one token late"),
+    ("stream", "byte by byte", lambda p: [x.decode("latin-1") for x in p], "does not hold"),
     ("stream", "one string", lambda p: b"".join(p).decode(), "a list of strings"),
     ("stream", "only what is not empty", lambda p: [t for t in with_a_decoder(p) if t], "so 3 str"),
     ("stream", "bytes", lambda p: p, "must hold strings"),

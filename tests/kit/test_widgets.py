@@ -102,8 +102,8 @@ def test_a_long_label_of_a_box_pushes_no_slider_aside():
         x=slider("x (m)", 1, 0, 5),
         on=switch("a much longer text beside a box to tick"),
     )
-    assert lab.controls["x"].style.description_width == "3em"
-    assert lab.controls["on"].layout.margin.endswith(" 3em")
+    assert lab.controls["x"].style.description_width == "4.0em"
+    assert lab.controls["on"].layout.margin.endswith(" 4.0em")
 
 
 def test_controls():

@@ -1,6 +1,8 @@
 """Byte pair encoding equals a plain version of itself, in work that grows with the length."""
 
+import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +136,26 @@ def test_the_worked_example_of_cs336():
     found = ", ".join(f"{tokens[a].decode()} {tokens[b].decode()}" for a, b in merges)
     assert found == ("s t, e st, o w, l ow, w est, n e, ne west, w i, wi d, wid est, low e, lowe r")
     assert merges == plain_merges(pieces, 12)[0]
+
+
+DATA = Path(os.environ.get("LLM_COURSE_DATA", "."))
+CORPUS, REFERENCE = DATA / "corpus.en", DATA / "train-bpe-reference-merges.txt"
+
+
+@pytest.mark.skipif(
+    not (CORPUS.is_file() and REFERENCE.is_file()),
+    reason="LLM_COURSE_DATA names no folder with corpus.en and train-bpe-reference-merges.txt of "
+    "github.com/stanford-cs336/assignment1-basics, tests/fixtures",
+)
+def test_the_merges_that_cs336_publishes():
+    """Stanford CS336, assignment 1: vocabulary 500, a special token, so 243 merges."""
+    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
+    merges = learn_merges(split_pieces(CORPUS.read_text(encoding="utf-8")), 500 - 256 - 1)
+    tokens = [bytes([b]) for b in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    found = [f"{tokens[a].decode()} {tokens[b].decode()}" for a, b in merges]
+    assert [name.replace(" ", "Ġ", 1) if name[0] == " " else name for name in found] == lines
 
 
 @thorough
