@@ -30,6 +30,7 @@ from shared.labs.decoding import draw_decoding
 from shared.labs.embeddings import position_lab
 from shared.labs.evaluation import interval_lab
 from shared.labs.finetuning import answer_view
+from shared.labs.gpt_model import OperatingTable
 from shared.labs.inside_the_heads import attention_figure
 from shared.labs.instruction_data import template_view
 from shared.labs.lora import cost_figure
@@ -49,6 +50,7 @@ def chapters_1_to_3() -> dict[str, Callable[[], object]]:
     calculator = partial(
         draw_calculator, 12, 12, 64, 256, 50257, False, False, "float32", 2, 10.0, 2024, 100
     )
+    reader = GPTModel(GPTConfig(9, 32, 64, n_heads=4, n_layers=2))
     return {
         "tokenization": partial(vocabulary_lab, "The captain dropped his telephone.", "words", 90),
         "byte_pair_encoding": partial(merge_stepper, "The callipers of the calm captain", 6),
@@ -58,6 +60,7 @@ def chapters_1_to_3() -> dict[str, Callable[[], object]]:
         "queries_keys_values": partial(saturation_lab, 64, False, 0),
         "causal_attention": partial(leak_lab, "mask after softmax", 6, 4),
         "inside_the_heads": partial(attention_figure, sentence, weights, 13),
+        "gpt_model": OperatingTable(reader, "abcdefgh ", "a bad egg had a bed " * 100).show,
         "transformer_block": partial(draw_gradients, 20, 32, "GELU", True, True),
         "counting_parameters": calculator,
     }
