@@ -192,6 +192,7 @@ def sees_order(pair: frozenset[str]) -> str | None:
 EXERCISES = {
     "own_forward": Exercise(
         judge_own_forward,
+        "section 1 takes the same steps in the same order",
         "start with model.tok_emb(idx) + model.pos_emb(torch.arange(idx.shape[1]))",
         "end with model.out_head(model.final_norm(x))",
     ),
@@ -199,7 +200,9 @@ EXERCISES = {
         judge_logits_shape, "one row of scores for each position of each sequence"
     ),
     "first_loss": Exercise(
-        judge_first_loss, "ln V + s**2 / 2, with math.log for the natural logarithm"
+        judge_first_loss,
+        "a model without an opinion gives each token 1/1000; what does that cost?",
+        "section 5 adds half the squared spread of the logits to ln V",
     ),
     "blind_to_order": Exercise(
         judge_blind_to_order,

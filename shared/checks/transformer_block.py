@@ -129,7 +129,9 @@ EXERCISES = {
         "the variance is the mean of the squared distances; divide the distances by its root",
     ),
     "rms_norm": Exercise(
-        judge_rms_norm, "x.square().mean(dim=-1, keepdim=True) is the mean square of each token"
+        judge_rms_norm,
+        "as in layer normalisation, one number for each token: here the mean of its squares",
+        "x.square().mean(dim=-1, keepdim=True) is that number",
     ),
     "feed_forward_parameters": Exercise(
         judge_feed_forward_parameters,
