@@ -15,7 +15,7 @@ from shared.kit.births import births, tagged_cells, taught_modules
 from shared.kit.copying import differences, strays
 from shared.kit.course import PICTURE, readme_picture, with_map
 from shared.kit.drawings import draw_map
-from shared.kit.repository import HEAVY, ROOT, map_path, notebook_paths, short_name
+from shared.kit.repository import ROOT, map_path, notebook_paths, short_name
 from shared.kit.running import WIDGET, code_digest
 
 NOTEBOOKS = notebook_paths()
@@ -243,11 +243,7 @@ def test_exercises_start_empty_and_are_solved_at_the_end(path):
     assert asked_for == solved == wanted, "each exercise and each solution has its number"
 
 
-# notebooks whose predictions give nothing away: not yet the four heavy ones of chapter 5
-PREDICTED = [path for path in NOTEBOOKS if short_name(path) not in HEAVY[1:]]
-
-
-@pytest.mark.parametrize("path", PREDICTED, ids=short_name)
+@by_name
 def test_a_prediction_is_not_given_away(path):
     """The cell whose output is folded shows its source: it asserts nothing."""
     cells = read(path).cells
