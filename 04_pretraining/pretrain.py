@@ -19,7 +19,6 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,10 @@ from pretrain_run import Run, Settings
 
 from shared.gpt import GPTConfig
 from shared.gpt2_weights import GPT2_SIZES
-from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
 from shared.planning import Hardware, device_gigabytes, plan_training
-from shared.shards import write_token_shards
+from shared.shards import encode_files, write_token_shards
+from shared.tokenizer import BPETokenizer
 from shared.training import generate_and_print_sample
 
 
@@ -152,12 +152,15 @@ def build_config(args: argparse.Namespace) -> GPTConfig:
     return replace(GPT2_SIZES[args.size], **given)
 
 
-def read_texts(paths: list[Path]) -> Iterator[int]:
-    """GPT-2's token ids of text files; each is a document and begins with the end-of-text token."""
-    tokenizer = get_tokenizer()
-    for path in paths:
-        yield tokenizer.eot_token
-        yield from tokenizer.encode_ordinary(path.read_text(encoding="utf-8"))
+def make_shards(args: argparse.Namespace) -> None:
+    """Write text files as shards of GPT-2's tokens, each file ended by the end-of-text token.
+
+    Only a chunk of a file and one shard are in memory.
+    """
+    tokenizer = BPETokenizer.from_gpt2_files(*gpt2_files())
+    ids = encode_files(args.make_shards, tokenizer)
+    paths = write_token_shards(ids, args.data, args.tokens_a_shard)
+    print(f"wrote {len(paths)} shards into {args.data}")
 
 
 def print_plan(args: argparse.Namespace, cfg: GPTConfig, world_size: int) -> None:
@@ -200,8 +203,7 @@ def train(args: argparse.Namespace, cfg: GPTConfig) -> None:
 def main(arguments: list[str] | None = None) -> None:
     args = read_arguments(arguments)
     if args.make_shards:
-        paths = write_token_shards(read_texts(args.make_shards), args.data, args.tokens_a_shard)
-        print(f"wrote {len(paths)} shards into {args.data}")
+        make_shards(args)
     elif args.dry_run:
         print_plan(args, build_config(args), int(os.environ.get("WORLD_SIZE", 1)))
     else:

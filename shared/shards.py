@@ -3,7 +3,7 @@
 Written from 04_pretraining/07_scaling_out: change it there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from torch.utils.data import ConcatDataset
 
 from shared.dataloader import GPTDataset
+from shared.tokenizer import BPETokenizer
 
 
 def write_token_shards(token_ids: Iterable[int], folder: Path,
@@ -36,6 +37,22 @@ def write_token_shards(token_ids: Iterable[int], folder: Path,
         np.save(paths[-1], shard.astype(np.uint16))
 
 
+def read_chunks(path: Path, characters: int = 1_000_000) -> Iterator[str]:
+    """The text of a UTF-8 file, at most so many characters at a time."""
+    with path.open(encoding="utf-8") as file:
+        while chunk := file.read(characters):
+            yield chunk
+
+
+def encode_files(paths: Iterable[Path], tokenizer: BPETokenizer,
+                 characters: int = 1_000_000) -> Iterator[int]:
+    """The ids of text files, one by one; each is a document and ends with the end token."""
+    for path in paths:
+        chunks = read_chunks(path, characters)
+        yield from tokenizer.encode_iterable(chunks, disallowed_special=())
+        yield tokenizer.eot_token
+
+
 def open_token_shards(paths: Sequence[Path], context_length: int) -> ConcatDataset:
     """Windows of context_length tokens of all files, read when asked for: item -> (T,), (T,).
 
@@ -48,4 +65,4 @@ def open_token_shards(paths: Sequence[Path], context_length: int) -> ConcatDatas
     return ConcatDataset([GPTDataset(shard, context_length, context_length) for shard in shards])
 
 
-# Written by `python -m shared.kit.course copy`: 181f0fc48736
+# Written by `python -m shared.kit.course copy`: b599489e1990

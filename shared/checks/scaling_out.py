@@ -18,6 +18,10 @@ def judge_planned_hours(answer: Any) -> str | None:
         right * 0.35**2: "you multiplied by 0.35; a smaller share takes longer: divide",
         right * 3600: "those are seconds",
         right * 60: "those are minutes",
+        right / 24: "those are days",
+        right * 989 / 312: "that is with the speed of an A100; an H100 has 989 TFLOP/s",
+        right * 0.35 / 0.4: "that is with a share of 40%; here 35% are reached",
+        right * 2: "that is for 10 billion tokens; here there are 5 billion",
     }
     how = "hours = 3 F N / (G S u 3600), with S in operations"
     return wrong_number(answer, right, slips, tolerance=0.02, how=how)
@@ -50,10 +54,17 @@ def wrong_hands(hands: list[list[int]], order: list[int], world_size: int) -> st
         return f"with {world_size} processes only {len(dealt)} of {len(order)} items are dealt"
     if set(dealt) != set(order[: len(dealt)]):
         return "what does not come out even is left out at the end, not at the beginning"
-    if {hands[0][0], hands[1][0]} != set(order[:2]):
+    if not set(order[:world_size]) == {hand[0] for hand in hands}:
         return (
             "you cut the order in blocks; deal in turns, so that the first step sees the first "
             "items in any case"
+        )
+    if [hand[0] for hand in hands] != order[:world_size]:
+        return "the first item goes to process 0, the second to process 1, and so on"
+    if hands != [order[: len(dealt)][rank::world_size] for rank in range(world_size)]:
+        return (
+            f"with {world_size} processes the first round is dealt as it should be, a later one is "
+            "not: each round begins with process 0, and a process keeps the order of its items"
         )
     return None
 
@@ -61,11 +72,13 @@ def wrong_hands(hands: list[list[int]], order: list[int], world_size: int) -> st
 @asks_for_function
 def judge_largest_batch(answer: Callable[[float, float, float], int]) -> str | None:
     cases = (
+        (5.0, 1.0, 12.0, 4),
         (2.0, 1.0, 12.0, 8),
         (2.0, 1.0, 10.0, 8),
         (2.0, 0.8, 80.0, 64),
         (10.0, 3.0, 12.0, 0),
         (0.0, 5.0, 5.0, 1),
+        (1.0, 0.01, 80.0, 4096),
     )
     for fixed, each, memory, right in cases:
         found = answer(fixed, each, memory)
@@ -84,15 +97,33 @@ def judge_largest_batch(answer: Callable[[float, float, float], int]) -> str | N
             )
         if found == int((memory - fixed) / each):
             return f"{found} fits, but it is no power of two"
+        if fixed + right * each == memory:
+            return (
+                f"{right} of {each} GB and {fixed} GB fixed fill {memory} GB exactly: that fits, "
+                f"but you say {found}"
+            )
+        if right == 4096:
+            return f"a batch may be large: with {each} GB a sequence {right} fit; you say {found}"
         return (
             f"with {fixed} GB fixed, {each} GB a sequence and {memory} GB, {right} fit; you "
-            f"say {found}"
+            f"say {found}. The fixed part is there once, whatever the batch"
         )
     return None
 
 
 EXERCISES = {
-    "planned_hours": Exercise(judge_planned_hours, "1 TFLOP/s is 1e12"),
-    "deal": Exercise(judge_deal, "order[rank::world_size]"),
-    "largest_batch": Exercise(judge_largest_batch, "double while it fits"),
+    "deal": Exercise(
+        judge_deal,
+        "a slice may have a step: items[start::step]",
+        "cut the end first: how many items is the largest multiple of world_size?",
+    ),
+    "largest_batch": Exercise(
+        judge_largest_batch,
+        "does one fit? if so: would twice as many fit, and twice as many again?",
+    ),
+    "planned_hours": Exercise(
+        judge_planned_hours,
+        "F counts the forward pass; the backward pass takes two times as much on top",
+        "1 TFLOP/s is 1e12 operations a second",
+    ),
 }

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pretrain
 import pytest
 
 from shared.shards import write_token_shards
+from shared.tokenizer import BPETokenizer
 
 
 def test_a_stranger_finds_help_and_a_plan(capsys):
@@ -43,7 +45,24 @@ def test_shards_of_text_files(tmp_path, capsys):
     )
     ids = np.concatenate([np.load(path) for path in sorted((tmp_path / "shards").glob("*"))])
     text = pretrain.get_tokenizer().decode(ids.tolist())
-    assert text == "<|endoftext|>The sea, the sea.<|endoftext|>Größe"
+    assert text == "The sea, the sea.<|endoftext|>Größe<|endoftext|>"
+
+
+def test_shards_are_made_without_reading_a_file_whole(tmp_path, monkeypatch):
+    name = tmp_path / "long.txt"
+    name.write_text("The sea rang. " * 100, encoding="utf-8")
+    monkeypatch.delattr(Path, "read_text")
+    monkeypatch.setattr(pretrain, "BPETokenizer", SmallVocabulary)
+    pretrain.main(["--make-shards", str(name), "--data", str(tmp_path / "shards")])
+    assert len(np.load(tmp_path / "shards" / "shard_00000.npy")) == 1_400 + 1
+
+
+class SmallVocabulary(BPETokenizer):
+    """Bytes and the end token, at once; GPT-2's files are read whole, and may be."""
+
+    @classmethod
+    def from_gpt2_files(cls, *files):
+        return cls(range(256), [], ["<|endoftext|>"])
 
 
 def test_the_trained_model_goes_on_with_a_text(tmp_path, capsys):
