@@ -1,23 +1,16 @@
 """The exercises of 02_attention/03_causal_attention."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from shared.checks import Exercise
-from shared.checks.judging import (
-    asks_for_function,
-    draw,
-    kind,
-    leak_hint,
-    near,
-    wrong_form,
-    wrong_tensor,
-)
+from shared.checks.judging import asks_for_function, draw, kind, leak_hint, near, wrong_form
+from shared.checks.judging_attention import PYTORCHS, attend, attention_slips, exchanged
+from shared.checks.judging_ways import spoils, uses
 
 
 def judge_window_mask(answer: Any) -> str | None:
@@ -33,16 +26,18 @@ def judge_window_mask(answer: Any) -> str | None:
         return "the diagonal is hidden, but every token sees itself"
     if not answer[everything.triu(1)].all():
         return "part of the future is visible: everything above the diagonal must be True"
+    row = int((answer != right).any(dim=1).nonzero()[0])
     return (
-        f"row 4 hides {int(answer[4].sum())} tokens; it sees itself and the two before it, so "
-        "it must hide 2"
+        f"row {row} hides {int(answer[row, :row].sum())} of the tokens before it; it sees the last "
+        f"two of them, so it must hide {int(right[row, :row].sum())}"
     )
 
 
 def judge_who_leaks(answer: Any) -> str | None:
     if not isinstance(answer, (set, frozenset, list, tuple, str)):
         return f"give a set of letters from A to D, this is {kind(answer)}"
-    letters = {str(letter).strip().upper() for letter in answer}
+    words = re.findall(r"\w+", " ".join(map(str, answer)) if type(answer) is not str else answer)
+    letters = set("".join(word for word in words if word != "and").upper())
     if not letters <= set("ABCD"):
         return "give a set of letters from A to D"
     if "B" in letters:
@@ -67,19 +62,13 @@ def judge_who_leaks(answer: Any) -> str | None:
 def judge_causal_forward(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> str | None:
     for B, T, D, K in ((2, 6, 8, 8), (1, 9, 12, 4), (3, 1, 5, 7)):
         x = draw(B, T, D, seed=1)
-        weights = [draw(D, K, seed=seed) for seed in (2, 3, 4)]  # for q, k and v
-        out = answer(x, *weights)
-        form = wrong_form(out, (B, T, K))
-        if hint := form or leak_hint(lambda x, weights=weights: answer(x, *weights), x):
+        matrices = [draw(D, K, seed=seed) for seed in (2, 3, 4)]  # for q, k and v
+        if hint := spoils(answer, x, *matrices):
             return hint
-        same = x[:, :1].expand(-1, T, -1)
-        if not near(answer(same, *weights), same @ weights[2]):
-            return "equal tokens must give their own value: the weights of each row must sum to one"
-        if hint := wrong_causal(out, *(x @ W for W in weights)):
+        out = answer(x, *matrices)
+        if hint := wrong_form(out, (B, T, K)) or wrong_causal(answer, out, x, matrices):
             return hint
-    with WatchAttention() as watched:
-        answer(x, *weights)
-    if watched.seen:
+    if uses(answer, *PYTORCHS, given=(x, *matrices)):
         return (
             "the numbers are right, but PyTorch's own attention computed them: write the scores, "
             "the mask and the softmax yourself"
@@ -87,32 +76,30 @@ def judge_causal_forward(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tens
     return None
 
 
-class WatchAttention(TorchFunctionMode):
-    """Sees whether PyTorch's own attention is called inside of `with WatchAttention():`."""
+def wrong_causal(
+    answer: Callable[..., Tensor], out: Tensor, x: Tensor, matrices: list[Tensor]
+) -> str | None:
+    """A hint unless `out`, (B, T, K), is causal attention of x, (B, T, D)."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = False
+    def made(*matrices: Tensor) -> Tensor:
+        return attend(*(x @ W for W in matrices))
 
-    def __torch_function__(
-        self, function: Callable, types: Any, args: tuple = (), kwargs: Any = None
-    ) -> Any:
-        self.seen |= function is F.scaled_dot_product_attention
-        return function(*args, **kwargs or {})
-
-
-def wrong_causal(out: Tensor, q: Tensor, k: Tensor, v: Tensor) -> str | None:
-    """A hint unless `out` is causal attention of q, k, v, all (B, T, K)."""
-    unscaled = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
-    swapped = F.scaled_dot_product_attention(k, q, v, is_causal=True)
-    return wrong_tensor(
-        out,
-        F.scaled_dot_product_attention(q, k, v, is_causal=True),
-        [
-            (unscaled, "the scores are not scaled: divide them by the square root of K"),
-            (swapped, "queries and keys are swapped: rows belong to the token that looks"),
-        ],
-        "causal, with rows that sum to one, but the numbers differ from softmax(q k' / sqrt(K)) v",
+    if near(out, made(*matrices)):
+        return None
+    if hint := exchanged(out, made, matrices, x):
+        return hint
+    for slip, hint in attention_slips(*(x @ W for W in matrices), x.size(-1)):
+        if near(out, slip):
+            return hint
+    if not near(out, answer(x, *matrices)):
+        return "two calls with the same x give different results: is there dropout?"
+    if hint := leak_hint(lambda x: answer(x, *matrices), x):
+        return hint
+    same = x[:, :1].expand_as(x).contiguous()
+    if not near(answer(same, *matrices), same @ matrices[2]):
+        return "equal tokens must give their own value: the weights of each row must sum to one"
+    return (
+        "causal, with rows that sum to one, but the numbers differ from softmax(q k' / sqrt(K)) v"
     )
 
 

@@ -68,12 +68,12 @@ def judge_run_without(answer: Callable[..., Tensor]) -> str | None:
             out = answer(layer, x, list(heads))
             if changed(layer, before):
                 return (
-                    "the layer itself was changed, and its heads stay off for its next user: "
-                    "work on a copy"
+                    "the layer itself was changed, and stays so for its next user: work on a copy"
                 )
             slips = [(without(before, x, off), hint) for off, hint in other_heads(H, heads)]
             slips.append((without(before, x, heads, rows=True), ROWS))
             slips.append((without(before, x, heads, bias=False), BIAS))
+            slips.append((taking_turns(before, x, heads), TURNS))
             right = without(before, x, heads)
             slips = [(wrong, hint) for wrong, hint in slips if not near(wrong, right)]
             otherwise = (
@@ -92,12 +92,27 @@ ROWS = (
 BIAS = "the bias of out_proj is gone: it belongs to no head and stays"
 
 
+TURNS = "every H-th column was zeroed: the K columns of a head stand side by side"
+
+
+def taking_turns(layer: MultiHeadAttention, x: Tensor, heads: list[int]) -> Tensor:
+    """A layer's output with every H-th column zeroed."""
+    cut = copy.deepcopy(layer)
+    for head in heads:
+        cut.out_proj.weight.data[:, head :: layer.num_heads] = 0.0
+    return cut(x)
+
+
 def other_heads(num_heads: int, heads: list[int]) -> list[tuple[list[int], str]]:
     """Wrong sets of heads that may have been switched off, each with its hint."""
     rest = [head for head in range(num_heads) if head not in heads]
     return [
         ([], "the result is that of the whole layer: nothing was switched off"),
         (rest, "these heads were kept and all others switched off: it is the other way round"),
+        (
+            [head + 1 for head in heads if head + 1 < num_heads],
+            "heads are counted from 0: others are off",
+        ),
         (heads[:1], "only the first head of the list is off"),
         (heads[-1:], "only the last head of the list is off"),
     ]
@@ -106,6 +121,8 @@ def other_heads(num_heads: int, heads: list[int]) -> list[tuple[list[int], str]]
 def changed(layer: MultiHeadAttention, before: MultiHeadAttention) -> bool:
     """Whether a layer differs from its copy."""
     pairs = zip(layer.parameters(), before.parameters(), strict=True)
+    if layer.training or layer.num_heads != before.num_heads:
+        return True
     return any(not torch.equal(now, then) for now, then in pairs)
 
 

@@ -30,8 +30,10 @@ def kind(answer: Any) -> str:
         return f"text: {reprlib.repr(answer)}"
     if answer is None or isinstance(answer, (bool, int, float)):
         return repr(answer)
-    if isinstance(answer, (Tensor, np.ndarray)):
+    if isinstance(answer, Tensor):
         return f"a tensor of shape {tuple(answer.shape)}"
+    if isinstance(answer, np.ndarray):
+        return f"a NumPy array of shape {answer.shape}"
     if isinstance(answer, (list, tuple, set, dict)):
         return f"a {type(answer).__name__}: {reprlib.repr(answer)}"
     if callable(answer):

@@ -1,4 +1,4 @@
-"""Which way an answer takes: loops, comprehensions and functions that an exercise forbids."""
+"""Which way an answer takes: what an exercise forbids, and changes of what it was given."""
 
 import ast
 import inspect
@@ -9,6 +9,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 LOOPS = {
@@ -31,6 +32,19 @@ def uses(answer: Callable, *ways: str, given: tuple = ()) -> str | None:
     """
     found = ways_in_source(answer) | (ways_in_call(answer, given) if given else set())
     return next((way for way in ways if way in found), None)
+
+
+def spoils(function: Callable, *given: Any) -> str | None:
+    """A hint if a call changes one of the tensors that it is given."""
+    copies = [thing.clone() if isinstance(thing, Tensor) else thing for thing in given]
+    function(*copies)
+    for thing, copied in zip(given, copies):
+        if isinstance(thing, Tensor) and not torch.equal(thing, copied):
+            return (
+                "your function changes the tensor that it was given, in place (with += or a name "
+                "that ends in _): make a new one"
+            )
+    return None
 
 
 def plain_function(answer: Any) -> FunctionType | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from shared.checks import Exercise
@@ -19,8 +18,14 @@ from shared.checks.judging import (
     wrong_number,
     wrong_tensor,
 )
-from shared.checks.judging_heads import missing_transpose, wrong_multi_head
-from shared.checks.judging_ways import uses
+from shared.checks.judging_attention import PYTORCHS, attend, exchanged
+from shared.checks.judging_heads import (
+    attention,
+    grouped_slips,
+    missing_transpose,
+    wrong_multi_head,
+)
+from shared.checks.judging_ways import spoils, uses
 
 
 def judge_count_parameters(answer: Any) -> str | None:
@@ -30,6 +35,12 @@ def judge_count_parameters(answer: Any) -> str | None:
     slips = {
         4 * D**2: "the four matrices are counted, the biases are not",
         4 * D**2 + D: biases,
+        4 * D**2 + 3 * D: "the bias of out_proj is missing",
+        3 * (D**2 + D): "three layers are counted: out_proj is the fourth",
+        3 * D**2: "three matrices are counted: out_proj is the fourth, and there are biases",
+        D**2 + D: "this is one of four layers: queries, keys, values and out_proj",
+        4 * (64**2 + 64): "64 is the width of one head: the matrices are D x D",
+        48 * 4 * (D**2 + D): "these are all 48 layers of GPT-2's largest model: count one",
         25 * 4 * (D**2 + D): heads,
         25 * 4 * D**2: heads,
     }
@@ -59,6 +70,12 @@ def wrong_split(found: Any, heads: Tensor) -> str | None:
         return hint
     if near(found, heads):
         return None
+    B, H, T, K = heads.shape
+    x = heads.transpose(1, 2).flatten(2)  # (B, T, D)
+    if near(found, x.unflatten(-1, (K, H)).permute(0, 3, 1, 2)):
+        return "a head takes every H-th number: its numbers are neighbours, so cut to (H, K)"
+    if near(found, heads.flip(1)):
+        return "the heads come in the reverse order"
     return (
         "right shape, but tokens are mixed: head h of token t holds numbers h*K to h*K + K - 1 of "
         "token t"
@@ -84,8 +101,10 @@ def wrong_merge(merge: Callable[[Tensor], Tensor], heads: Tensor, x: Tensor) -> 
         return hint
     if near(whole, x):
         return None
+    if near(whole, heads.permute(0, 2, 3, 1).flatten(2)):
+        return "the numbers of the heads take turns: put whole heads side by side, (B, T, H, K)"
     return (
-        "merging what was split must give the same tensor back: is there a transpose before the "
+        "merging what was split must give the same tensor back: is transpose(1, 2) before the "
         "reshape?"
     )
 
@@ -95,21 +114,41 @@ def judge_multi_head_forward(answer: Callable[..., Tensor]) -> str | None:
     for B, T, H, K in ((2, 5, 3, 4), (1, 7, 2, 8), (3, 1, 4, 2)):
         D = H * K
         x = draw(B, T, D, seed=1)
-        W = [draw(D, D, seed=seed) / D**0.5 for seed in (2, 3, 4, 5)]
-        out = answer(x, *W, H)
-        qkv = [x @ w for w in W[:3]]
-        if hint := wrong_form(out, (B, T, D)) or missing_transpose(out, qkv, W[3], H):
+        matrices = [draw(D, D, seed=seed) / D**0.5 for seed in (2, 3, 4, 5)]
+        if hint := spoils(answer, x, *matrices, H):
             return hint
-        if hint := leak_hint(lambda x, W=W, H=H: answer(x, *W, H), x):
+        out = answer(x, *matrices, H)
+        if hint := wrong_form(out, (B, T, D)) or wrong_heads(answer, out, x, matrices, H):
             return hint
-        if hint := wrong_multi_head(out, qkv, W[3], H):
-            return hint
-        if uses(answer, "scaled_dot_product_attention", given=(x, *W, H)):
-            return (
-                "the numbers are right, but PyTorch's own function made them: write scores, mask, "
-                "softmax and mixture yourself"
-            )
+    if uses(answer, *PYTORCHS, given=(x, *matrices, H)):
+        return (
+            "the numbers are right, but PyTorch's own function made them: write scores, mask, "
+            "softmax and mixture yourself"
+        )
     return None
+
+
+def wrong_heads(
+    answer: Callable[..., Tensor], out: Tensor, x: Tensor, matrices: list[Tensor], H: int
+) -> str | None:
+    """A hint unless `out`, (B, T, D), is causal attention of x with H heads."""
+
+    def made(*matrices: Tensor) -> Tensor:
+        return attention([x @ W for W in matrices[:3]], H) @ matrices[3]
+
+    if near(out, made(*matrices)):
+        return None
+    qkv = [x @ W for W in matrices[:3]]
+    if hint := missing_transpose(out, qkv, matrices[3], H):
+        return hint
+    if hint := wrong_multi_head(out, x, matrices, H) or exchanged(out, made, matrices, x):
+        return hint
+    if not near(out, answer(x, *matrices, H)):
+        return "two calls with the same x give different results: is there dropout?"
+    return leak_hint(lambda x: answer(x, *matrices, H), x) or (
+        "causal and of the right shape, but the numbers differ: compare projections, split, "
+        "scores, softmax, merge and last product with your own on two tokens and two heads"
+    )
 
 
 @asks_for_function
@@ -118,25 +157,16 @@ def judge_grouped(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | N
         q = draw(B, H, T, K, seed=1)
         k = draw(B, G, T, K, seed=2)
         v = draw(B, G, T, K, seed=3)
+        if hint := spoils(answer, q, k, v):
+            return hint
         shared = torch.arange(H) // (H // G)
-        turns = torch.arange(H) % G
-        attend = F.scaled_dot_product_attention
-        if hint := wrong_tensor(
-            answer(q, k, v),
-            attend(q, k[:, shared], v[:, shared], is_causal=True),
-            [
-                (
-                    attend(q, k[:, turns], v[:, turns], is_causal=True),
-                    "query heads take turns, 0, 1, 0, 1: the first H / G of them must share head 0",
-                ),
-                (
-                    attend(q, k[:, shared], v[:, shared]),
-                    "the right groups, but the future leaks: is_causal=True is missing",
-                ),
-            ],
+        otherwise = (
             "each group of H / G query heads must attend, causally, with its own head of keys and "
-            "values",
-        ):
+            "values"
+        )
+        right = attend(q, k[:, shared], v[:, shared])
+        slips = grouped_slips(q, k, v, shared)
+        if hint := wrong_tensor(answer(q, k, v), right, slips, otherwise):
             return hint
     return None
 

@@ -17,16 +17,20 @@ from shared.checks.judging import (
     wrong_list,
     wrong_tensor,
 )
-from shared.checks.judging_ways import uses
+from shared.checks.judging_attention import PYTORCHS, exchanges, slips_of_attention
+from shared.checks.judging_ways import spoils, uses
 
 
 def judge_scaled_scores(answer: Any) -> str | None:
     if hint := wrong_list(answer, (3,)):
         return hint
     right = torch.tensor([1.0, 2, 0])
+    scores = torch.as_tensor(answer, dtype=torch.float)
+    which = ("first", "second", "third")
+    bad = [name for name, is_right in zip(which, scores.isclose(right, atol=1e-4)) if not is_right]
     keys = torch.tensor([[1.0, 3, 0, 0], [0, 1, 2, 2], [3, 5, 0, -6]])
     return wrong_tensor(
-        torch.as_tensor(answer, dtype=torch.float),
+        scores,
         right,
         [
             (2 * right, "these are the dot products; they are not scaled yet"),
@@ -36,6 +40,17 @@ def judge_scaled_scores(answer: Any) -> str | None:
                 "you divided by the square root of 3, the number of keys: the width is the "
                 "number of numbers in each",
             ),
+            (4 * right, "the dot products are multiplied by the square root of 4: divide"),
+            (
+                torch.tensor([1.0, 2, 6]),
+                "the third dot product: 1 times -6 is taken as 6, or added instead of subtracted",
+            ),
+            (
+                torch.tensor([1.0, 2, 3]),
+                "the third dot product has four parts: 1 times -6 is the last",
+            ),
+            (right[[1, 0, 2]], "the first two scores are exchanged: keep the order of the keys"),
+            (right[[2, 1, 0]], "the scores are in the reverse order: keep the order of the keys"),
             (keys.sum(dim=1), "these are the sums of the keys: where is the query?"),
             (
                 right.softmax(dim=0),
@@ -43,7 +58,7 @@ def judge_scaled_scores(answer: Any) -> str | None:
                 "scaled scores before it",
             ),
         ],
-        "work out q.k for each key, then divide by sqrt(4)",
+        f"{' and '.join(bad)} score: work out q.k, then divide by sqrt(4)",
     )
 
 
@@ -55,82 +70,77 @@ def judge_previous_token(answer: Any) -> str | None:
             return hint
     W_q, W_k = (W.float() for W in answer)
     weights = (W_q @ W_k.T / 6**0.5).softmax(dim=-1)  # (T, T): x is the identity
+    if weights.isnan().any():
+        return "these scores are too large for the computer: 20 is enough"
     before = weights.diagonal(-1)
     if (before > 0.9).all():
         return None
-    if (weights.diagonal()[1:] > before).all():
+    others = weights[1:].masked_fill(torch.eye(6, dtype=torch.bool)[:5], torch.inf)
+    if (before < others.amin(dim=-1) - 1e-4).all():
+        return "the token before gets the least weight of all: is there a minus too many?"
+    if (weights.diagonal()[1:5] > 0.5).all():
         return "the tokens look at themselves: the key of token s must fit the query of token s + 1"
-    if (weights.diagonal(1)[1:] > before[:-1]).all():
+    if (weights.diagonal(1)[1:] > 0.5).all():
         return "the tokens look at the one after them: the shift goes the other way"
-    if (weights[1:] > 0.9).sum() and (weights[1:, 0] > 0.9).all():
+    if (weights[1:, 0] > 0.9).all():
         return "all tokens look at token 0: each needs a query of its own"
     if (weights[1:].argmax(dim=-1) == torch.arange(5)).all():
         return (
             f"the right tokens, but too softly: the least weight is {before.min():.2f}. Make "
             "the scores larger"
         )
-    if torch.allclose(weights[1:], weights[1:].mean(dim=-1, keepdim=True).expand(5, 6), atol=1e-3):
+    t = 1 + int((before <= 0.9).nonzero()[0])
+    row = weights[t]
+    if row.max() - row.min() < 1e-3:
         return (
-            "all scores of a row are equal, so no token is chosen: row t of the weights should "
-            "have its largest entry at t - 1"
+            f"token {t} gives all tokens the same weight, so none is chosen: its scores are equal"
         )
-    return "row t of the weights should have its largest entry at t - 1"
+    most = int(row.argmax())
+    if most == t - 1:
+        return f"token {t} gives the one before it only {row[most]:.2f}: others must get less"
+    return f"token {t} gives most, {row[most]:.2f}, to token {most}: it should go to token {t - 1}"
 
 
 @asks_for_function
 def judge_attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | None:
-    for B, T, S, K, D in ((2, 5, 6, 4, 3), (1, 3, 7, 3, 2), (3, 1, 4, 64, 5)):
+    for B, T, S, K, D in ((1, 4, 4, 3, 3), (2, 5, 6, 4, 3), (1, 3, 7, 3, 2), (3, 1, 4, 64, 5)):
         q = draw(B, T, K, seed=1)
         k = draw(B, S, K, seed=2)
         v = draw(B, S, D, seed=3)
+        if hint := spoils(answer, q, k, v):
+            return hint
         out = answer(q, k, v)
+        right = F.scaled_dot_product_attention(q, k, v)
         if hint := wrong_form(out, (B, T, D)):
             return hint
-        if not near(answer(q, k, torch.ones(B, S, D)), torch.ones(B, T, D)):
-            return (
-                "values that are all 1 must give 1: the weights of each query must sum to one "
-                "over the keys"
-            )
-        order = torch.arange(S).flip(0)
-        if not near(answer(q, k[:, order], v[:, order]), out):
-            return (
-                "shuffling keys and values together must change nothing: does a key still "
-                "meet its own value?"
-            )
-        unscaled = F.scaled_dot_product_attention(q, k, v, scale=1.0)
-        if hint := wrong_tensor(
-            out,
-            F.scaled_dot_product_attention(q, k, v),
-            [
-                (unscaled, "the scores are not scaled: divide them by the square root of K"),
-                (
-                    F.scaled_dot_product_attention(q, k, v, scale=1 / K),
-                    "you divided by the width K: divide by its square root",
-                ),
-                (
-                    F.scaled_dot_product_attention(q, k, v, scale=S**-0.5),
-                    "you divided by the square root of the number of keys: take that of the "
-                    "width K, the last size of k",
-                ),
-                (
-                    F.scaled_dot_product_attention(q, k, v, scale=T**-0.5),
-                    "you divided by the square root of the number of queries: take that of the "
-                    "width K, the last size of q",
-                ),
-                (
-                    F.scaled_dot_product_attention(q, k, v, scale=D**-0.5),
-                    "you divided by the square root of the values' width D: the scores come "
-                    "from queries and keys, of width K",
-                ),
-            ],
-            "the numbers differ from softmax(q k' / sqrt(K)) v: go through the steps one by one",
-        ):
+        if near(out, right):
+            continue
+        slips = slips_of_attention(q, k, v) if S != T else exchanges(q, k, v)
+        if hint := next((hint for slip, hint in slips if near(out, slip)), None):
             return hint
-    if uses(
-        answer, "scaled_dot_product_attention", "multi_head_attention_forward", given=(q, k, v)
-    ):
+        if S != T:
+            return broken_property(answer, q, k, v, out)
+    if uses(answer, *PYTORCHS, given=(q, k, v)):
         return "the numbers are right, but PyTorch's function made them: write the steps yourself"
     return None
+
+
+def broken_property(answer: Callable, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> str:
+    """A hint on an answer that is wrong in no known way: which property does it break?"""
+    if not near(answer(q, k, v), out):
+        return "two calls with the same tensors give different results: is there dropout?"
+    if not near(answer(q, k, torch.ones_like(v)), torch.ones_like(out)):
+        return (
+            "values that are all 1 must give 1: the weights of each query must sum to one over the "
+            "keys"
+        )
+    order = torch.arange(k.size(1)).flip(0)
+    if not near(answer(q, k[:, order], v[:, order]), out):
+        return (
+            "shuffling keys and values together must change nothing: does a key still "
+            "meet its own value?"
+        )
+    return "the numbers differ from softmax(q k' / sqrt(K)) v: go through the steps one by one"
 
 
 EXERCISES = {

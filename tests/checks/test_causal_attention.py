@@ -49,7 +49,12 @@ RIGHT = {"window_mask": WINDOW, "who_leaks": {"A", "C"}, "causal_forward": causa
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("window_mask", "inverted", ~WINDOW, "inverted"),
     ("window_mask", "no window", EVERYTHING.triu(1), "hides 0"),
-    ("window_mask", "window too narrow", EVERYTHING.triu(1) | EVERYTHING.tril(-2), "hides 3"),
+    (
+        "window_mask",
+        "window too narrow",
+        EVERYTHING.triu(1) | EVERYTHING.tril(-2),
+        "row 2 hides 1 .* must hide 0",
+    ),
     ("window_mask", "diagonal hidden", EVERYTHING.triu(0) | EVERYTHING.tril(-3), "sees itself"),
     ("window_mask", "future visible", EVERYTHING.tril(-3), "future is visible"),
     ("window_mask", "numbers", WINDOW.float(), "dtype torch.float32, expected torch.bool"),
@@ -63,11 +68,51 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("causal_forward", "mask after softmax", partial(causal, mask="after"), "future leaks"),
     ("causal_forward", "inverted mask", partial(causal, mask="inverted"), "NaN"),
     ("causal_forward", "not scaled", partial(causal, scale=False), "not scaled"),
-    ("causal_forward", "swapped", partial(causal, swap=True), "swapped"),
+    ("causal_forward", "swapped", partial(causal, swap=True), "queries are made with W_key"),
     ("causal_forward", "wrong axis", causal_by_wrong_axis, "future leaks"),
     ("causal_forward", "PyTorch's own", causal_of_pytorch, "PyTorch's own attention"),
-    ("causal_forward", "keys as values", causal_without_values, "their own value"),
-    ("window_mask", "all five tokens back", EVERYTHING.triu(1) | EVERYTHING.tril(-4), "hides 1"),
+    ("causal_forward", "keys as values", causal_without_values, "values are made with W_key"),
+    (
+        "causal_forward",
+        "keys and values exchanged",
+        lambda x, W_q, W_k, W_v: causal(x, W_q, W_v, W_k),
+        "keys are made with W_value, the values are made with W_key",
+    ),
+    (
+        "causal_forward",
+        "queries and values exchanged",
+        lambda x, W_q, W_k, W_v: causal(x, W_v, W_k, W_q),
+        "queries are made with W_value, the values are made with W_query",
+    ),
+    (
+        "causal_forward",
+        "one matrix for all",
+        lambda x, W_q, W_k, W_v: causal(x, W_q, W_q, W_q),
+        "keys are made with W_query, the values are made with W_query",
+    ),
+    (
+        "causal_forward",
+        "divided by K",
+        lambda x, W_q, W_k, W_v: causal(x, W_q / W_q.size(1) ** 0.5, W_k, W_v),
+        "divided by the width K",
+    ),
+    (
+        "causal_forward",
+        "a fill of 0",
+        lambda x, W_q, W_k, W_v: (
+            ((x @ W_q) @ (x @ W_k).mT / W_q.size(1) ** 0.5)
+            .masked_fill(future(x.size(1)), 0.0)
+            .softmax(-1)
+            @ (x @ W_v)
+        ),
+        "a score of 0 hides nothing",
+    ),
+    (
+        "window_mask",
+        "all five tokens back",
+        EVERYTHING.triu(1) | EVERYTHING.tril(-4),
+        "row 3 hides 0 .* must hide 1",
+    ),
     ("window_mask", "six tokens", torch.zeros(6, 6, dtype=torch.bool), "expected"),
     ("who_leaks", "none", set(), "A:"),
 ]

@@ -48,7 +48,7 @@ def test_one_number_is_accepted_in_every_form(answer):
         ({10}, "a set: {10}"),
         (list(range(100)), "a list: [0, 1, 2, 3, 4, 5, ...]"),
         (torch.tensor([10]), "a tensor of shape (1,)"),
-        (np.array([1, 2]), "a tensor of shape (2,)"),
+        (np.array([1, 2]), "a NumPy array of shape (2,)"),
         (len, "a function"),
         (10j, "an object of type complex"),
     ],

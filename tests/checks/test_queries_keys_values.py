@@ -86,9 +86,9 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("previous_token", "too soft", (torch.eye(6), SHIFT), "too softly"),
     ("previous_token", "one matrix", torch.eye(6), r"a tuple, \(W_q, W_k\), this is a tensor"),
     ("previous_token", "wrong size", (torch.eye(5), torch.eye(5)), r"expected \(6, 6\)"),
-    ("previous_token", "zeros", (torch.zeros(6, 6), SHIFT), "no token is chosen"),
+    ("previous_token", "zeros", (torch.zeros(6, 6), SHIFT), "so none is chosen"),
     ("previous_token", "all at token 0", (torch.ones(6, 6), FIRST), "query of its own"),
-    ("previous_token", "only one row", (20 * FIRST, SHIFT), "largest entry at t - 1"),
+    ("previous_token", "only one row", (20 * FIRST, SHIFT), "all tokens the same weight"),
     (
         "attend",
         "not scaled",
@@ -100,8 +100,13 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("attend", "by the keys", attend_divided(lambda q, k, v: k.size(1) ** 0.5), "number of keys"),
     ("attend", "by T", attend_divided(lambda q, k, v: q.size(1) ** 0.5), "number of queries"),
     ("attend", "by D", attend_divided(lambda q, k, v: v.size(-1) ** 0.5), "values' width"),
-    ("attend", "multiplied", attend_divided(lambda q, k, v: k.size(-1) ** -0.5), "one by one"),
-    ("attend", "scaled after the softmax", attend_after_softmax, "sum to one"),
+    (
+        "attend",
+        "multiplied",
+        attend_divided(lambda q, k, v: k.size(-1) ** -0.5),
+        "multiplied by the square root",
+    ),
+    ("attend", "scaled after the softmax", attend_after_softmax, "comes too late"),
     ("attend", "PyTorch's function", attend_by_pytorch, "write the steps yourself"),
     ("attend", "PyTorch's itself", F.scaled_dot_product_attention, "write the steps yourself"),
     (
