@@ -49,7 +49,12 @@ def draw_steps(pieces: Sequence[str], prompt: int, step: int, context: int) -> t
     marks = [Patch(facecolor=colour, edgecolor=BLACK, label=name) for name, colour in names]
     figure.tight_layout(rect=(0, 0.08, 1, 1))
     figure.legend(handles=marks, ncols=3, loc="lower center", frameon=False)
-    return figure, tell_step(pieces[prompt + step - 1], step, without, cached)
+    told = tell_step(pieces[prompt + step - 1], step, without, cached)
+    if prompt + step == len(pieces) and len(cached[-1][0]) == 1:
+        told += "<p>The cache saved something at every step after the first.</p>"
+        if context == prompt + step - 1:
+            told += "<p><b>This is the shortest context with which it does.</b></p>"
+    return figure, told
 
 
 def draw_rows(

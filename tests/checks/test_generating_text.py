@@ -65,7 +65,7 @@ def one_too_few(model, idx, n, size, eos_id):
 
 
 XL = 2 * 48 * 1600 * 1024 * 4
-RIGHT = {"cache_bytes": XL, "token_passes": (1035, 49), "own_generate": generate}
+RIGHT = {"own_generate": generate, "cache_bytes": XL, "token_passes": (1035, 49)}
 
 
 @pytest.mark.parametrize("answer", [XL, float(XL), torch.tensor(XL), 2 * 48 * 25 * 64 * 2**12])

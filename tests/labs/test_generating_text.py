@@ -57,6 +57,13 @@ def test_it_says_when_the_cache_stops_saving():
     assert ["saves nothing" in text for text in told] == [False] * 5 + [True] * 5
 
 
+def test_it_says_which_context_is_the_shortest_that_needs_no_new_reading():
+    told = {context: draw_steps(PIECES, 4, 10, context)[1] for context in range(4, 15)}
+    assert [c for c, text in told.items() if "at every step" in text] == [13, 14]
+    assert [c for c, text in told.items() if "shortest context" in text] == [13]
+    assert "at every step" not in draw_steps(PIECES, 4, 9, 13)[1]
+
+
 @pytest.mark.parametrize("step", [1, 5, 10])
 @pytest.mark.parametrize("context", [5, 8, 14])
 def test_every_setting_draws(step, context):
