@@ -1,6 +1,7 @@
 """The exercises of 03_gpt/04_generating_text."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,13 +16,21 @@ from shared.gpt import GPTConfig, GPTModel
 def judge_cache_bytes(answer: Any) -> str | None:
     right = 2 * 48 * 1600 * 1024 * 4
     slips = {
-        right // 2: "both keys and values are kept",
+        right // 2: "half is missing: both keys and values are kept, and a float32 takes 4 bytes",
         right // 4: "these are numbers; a float32 takes 4 bytes",
+        right // 8: "these are the numbers of the keys alone; a float32 takes 4 bytes",
         right // 48: "this is one layer; each of the 48 has a cache of its own",
+        right // 25: "this is one head; the 25 heads together have the width of 1600",
         right * 25: "the 25 heads share the width of 1600; they do not multiply it",
+        right // 2 * 3: "queries are not kept: only keys and values",
         right // 1024: "this is one token; the text has 1024",
+        right * 1024: "a key and a value are kept for each token, not for each pair of tokens",
     }
-    return wrong_number(answer, right, slips)
+    hint = wrong_number(answer, right, slips)
+    for unit, size in (("gigabytes", 1e9), ("megabytes", 1e6), ("MiB", 2**20), ("GiB", 2**30)):
+        if hint and not wrong_number(answer, right / size, tolerance=0.02):
+            return f"the number is right in {unit}; give bytes"
+    return hint
 
 
 def judge_token_passes(answer: Any) -> str | None:
@@ -30,22 +39,28 @@ def judge_token_passes(answer: Any) -> str | None:
     without, cached = answer
     if hint := not_a_number(without) or not_a_number(cached):
         return hint
-    if (without, cached) == (13, 85):
+    right = sum(range(20, 50))
+    if (without, cached) == (49, right):
         return "the order is: without a cache, with a cache"
-    first = "the first step reads 4 tokens, before anything was written, and the tenth reads 13"
+    first = "the first step reads 20 tokens, before anything was written, and the last reads 49"
     prompt = "the prompt must be read too, once"
     slips = {
-        99: f"you counted one step too many: {first}",
-        95: first,
-        140: f"the text grows: {first}",
-        40: "without a cache each step reads the new tokens too, not only the prompt",
+        sum(range(20, 51)): f"you counted one step too many: {first}",
+        sum(range(21, 51)): first,
+        sum(range(1, 50)): f"the prompt is read at once, in the first step: {first}",
+        sum(range(1, 51)): f"the prompt is read at once, in the first step: {first}",
+        sum(range(30)): prompt,
+        sum(range(1, 31)): prompt,
+        30 * 50: f"the text grows: {first}",
+        30 * 49: f"the text grows: {first}",
+        30 * 20: "without a cache each step reads the new tokens too, not only the prompt",
     }
-    how = "without a cache, add what each of the ten steps reads"
-    if hint := wrong_number(without, 85, slips, how=how):
+    how = "without a cache, add what each of the thirty steps reads"
+    if hint := wrong_number(without, right, slips, how=how):
         return hint
-    slips = {14: "the last token is written but never read", 10: prompt, 9: prompt}
+    slips = {50: "the last token is written but never read", 30: prompt, 29: prompt}
     how = "with a cache each token is read once, but for the last"
-    return wrong_number(cached, 13, slips, how=how)
+    return wrong_number(cached, 49, slips, how=how)
 
 
 @asks_for_function
@@ -57,10 +72,18 @@ def judge_own_generate(answer: Callable[[GPTModel, Tensor, int, int, int], Tenso
         model = GPTModel(cfg).eval()
         idx = torch.randint(23, (1, length), generator=generator)  # (1, T)
         plain = generate_text_simple(model, idx, 12, 8)  # (1, T + 12)
-        for eos_id in (plain[0, length + 4].item(), plain[0, length].item(), 999):
+        given = idx[0, 0].item()  # an end token in the prompt ends nothing
+        for eos_id in (plain[0, length + 4].item(), plain[0, length].item(), given, 999):
             written = stream_tokens(model, idx, 12, 8, eos_id=eos_id)
             right = torch.cat([idx, *written], dim=1)
-            out = answer(model, idx, 12, 8, eos_id)
+            extras = []  # what the answer passes to the model beside the ids
+            handle = model.register_forward_pre_hook(partial(note_extras, extras), with_kwargs=True)
+            try:
+                out = answer(model, idx.clone(), 12, 8, eos_id)
+            finally:
+                handle.remove()
+            if any(extra is not None for extra in extras):
+                return "the text must be read afresh each time: this passes a cache to the model"
             if not isinstance(out, Tensor) or out.dim() != 2 or out.shape[0] != 1:
                 return f"the result must be a tensor of shape (1, T), this is {kind(out)}"
             if not torch.equal(out, right):
@@ -68,11 +91,19 @@ def judge_own_generate(answer: Callable[[GPTModel, Tensor, int, int, int], Tenso
     return None
 
 
+def note_extras(extras: list, module: GPTModel, args: tuple, kwargs: dict) -> None:
+    """A forward pre-hook: note what a model is given beside the ids."""
+    extras.extend(args[1:])
+    extras.extend(value for name, value in kwargs.items() if name != "idx")
+
+
 def explain_generated(idx: Tensor, out: Tensor, right: Tensor, plain: Tensor, eos_id: int) -> str:
     """What a generated text, (1, T), has that the right one has not."""
     if torch.equal(out, plain):
         return "your function does not stop when the model writes eos_id"
     longer = out.size(1) - right.size(1)
+    if eos_id in idx[0] and torch.equal(out, idx):
+        return "an eos_id in the prompt must not stop it: look at the new token alone"
     if longer == 1 and torch.equal(out[:, :-1], right) and out[0, -1] == eos_id:
         return "the text ends with eos_id: stop before it is appended"
     if torch.equal(out, right[:, idx.size(1) :]):
@@ -88,12 +119,19 @@ def explain_generated(idx: Tensor, out: Tensor, right: Tensor, plain: Tensor, eo
 
 
 EXERCISES = {
-    "cache_bytes": Exercise(judge_cache_bytes, "2 x layers x width x tokens x bytes a number"),
-    "token_passes": Exercise(
-        judge_token_passes, "without a cache the steps read 4, 5, ... tokens: ten steps in all"
-    ),
     "own_generate": Exercise(
         judge_own_generate,
-        "start from generate_text_simple; look at the new token before torch.cat",
+        "start from generate_text_simple",
+        "look at the new token before torch.cat: is it eos_id?",
+    ),
+    "cache_bytes": Exercise(
+        judge_cache_bytes,
+        "what does one layer keep for one token, and how many bytes is that?",
+        "the cell above has the bytes of a token for the 162-million model",
+    ),
+    "token_passes": Exercise(
+        judge_token_passes,
+        "write down what the first step reads, what the second, and what the last",
+        "without a cache: 20 + 21 + ..., thirty terms",
     ),
 }

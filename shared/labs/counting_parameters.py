@@ -9,11 +9,7 @@ from shared.counting import activation_bytes, count_parameters, flops_per_token
 from shared.gpt import GPTConfig
 from shared.kit.plots import BLUE, ORANGE, PINK, SKY
 
-# peak TFLOP/s of dense 16-bit matrix products (data sheets), and dollars a GPU hour (rounded list
-# prices of clouds)
-PRICES = {2019: ("V100", 125, 3.06), 2022: ("A100", 312, 4.10), 2024: ("H100", 989, 3.50)}
-UTILISATION = 0.4
-GPUS = 8
+NIGHT = 8 * 3600  # seconds
 # bytes a parameter: to run; to train: weights, gradients, AdamW (0: cannot be trained); and bytes a
 # number among the activations
 PRECISIONS = {
@@ -21,13 +17,6 @@ PRECISIONS = {
     "bfloat16, mixed": (2, (4, 4, 8), 2),
     "int8, to run only": (1, (0, 0, 0), 0),
 }
-
-
-def gpu_hours(cfg: GPTConfig, billion_tokens: float, year: int) -> float:
-    """Hours on eight GPUs of a year: operations over eight peak speeds at 40 percent."""
-    _, tflops, _ = PRICES[year]
-    operations = 3 * flops_per_token(cfg, cfg.context_length) * billion_tokens * 1e9
-    return operations / (GPUS * tflops * 1e12 * UTILISATION) / 3600
 
 
 def memory_bars(cfg: GPTConfig, precision: str, batch: int) -> dict[str, list[float]]:
@@ -53,25 +42,24 @@ def draw_calculator(
     vocabulary: int,
     tied: bool,
     bias: bool,
+    dropout: bool,
     precision: str,
     batch: int,
-    tokens: float,
-    year: int,
     cpu: float,
 ) -> tuple[Figure, str]:
-    """A GPT's parameters and memory as bars; its operations, speed and price; cpu in GFLOP/s."""
+    """A GPT's parameters and memory as bars; its operations and speed; cpu in GFLOP/s."""
     cfg = GPTConfig(
         vocabulary,
         context,
         heads * head_width,
         heads,
         layers,
-        drop_rate=0.0,
+        drop_rate=0.1 if dropout else 0.0,
         qkv_bias=bias,
         tie_weights=tied,
     )
     figure = size_figure(cfg, memory_bars(cfg, precision, batch))
-    return figure, calculator_table(cfg, tokens, year, cpu)
+    return figure, calculator_table(cfg, cpu)
 
 
 def size_figure(cfg: GPTConfig, memory: Mapping[str, Sequence[float]]) -> Figure:
@@ -98,24 +86,14 @@ def size_figure(cfg: GPTConfig, memory: Mapping[str, Sequence[float]]) -> Figure
     return figure
 
 
-def calculator_table(cfg: GPTConfig, tokens: float, year: int, cpu: float) -> str:
+def calculator_table(cfg: GPTConfig, cpu: float) -> str:
     """A GPT's parameters as a tree, and what its training takes as a table, in HTML."""
     forward = flops_per_token(cfg, cfg.context_length)
     per_second = cpu * 1e9 / (3 * forward)
-    hours = gpu_hours(cfg, tokens, year)
-    gpu, _, dollars = PRICES[year]
     rows = (
         ("operations a token, forward and backward", f"{3 * forward / 1e9:,.2f} GFLOP"),
-        (
-            f"training on a CPU of {cpu:,.0f} GFLOP/s",
-            f"at most {per_second:,.0f} tokens a second, "
-            f"{tokens * 1e9 / per_second / 86400 / 365:,.1f} years for {tokens:g} billion tokens",
-        ),
-        (
-            f"training on {GPUS} {gpu}",
-            f"about {tokens * 1e9 / hours / 3600:,.0f} tokens a second, {hours:,.1f} hours",
-        ),
-        (f"its price in {year}", f"about {hours * GPUS * dollars:,.0f} dollars"),
+        (f"training on a CPU of {cpu:,.0f} GFLOP/s", f"at most {per_second:,.0f} tokens a second"),
+        ("in a night of eight hours", f"at most {per_second * NIGHT / 1e6:,.1f} million tokens"),
     )
     table = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows)
     both = f"{parameter_tree(cfg)}<table>{table}</table>"

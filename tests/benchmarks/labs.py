@@ -48,7 +48,7 @@ def chapters_1_to_3() -> dict[str, Callable[[], object]]:
     sentence = "we struck a reef at four in the morning we struck a reef at".split()
     weights = torch.rand(len(sentence), len(sentence)).tril().softmax(dim=-1)  # (T, T)
     calculator = partial(
-        draw_calculator, 12, 12, 64, 256, 50257, False, False, "float32", 2, 10.0, 2024, 100
+        draw_calculator, 12, 12, 64, 256, 50257, False, False, True, "float32", 2, 100
     )
     reader = GPTModel(GPTConfig(9, 32, 64, n_heads=4, n_layers=2))
     return {

@@ -5,16 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.counting import count_parameters
-from shared.gpt import GPT_CONFIG_124M, GPTConfig
-from shared.labs.counting_parameters import (
-    PRECISIONS,
-    PRICES,
-    draw_calculator,
-    gpu_hours,
-    memory_bars,
-    parameter_tree,
-)
+from shared.counting import count_parameters, flops_per_token, training_bytes
+from shared.gpt import GPT_CONFIG_124M
+from shared.labs.counting_parameters import PRECISIONS, draw_calculator, memory_bars, parameter_tree
 
 SMALL = {
     "layers": 12,
@@ -24,10 +17,9 @@ SMALL = {
     "vocabulary": 50257,
     "tied": True,
     "bias": False,
+    "dropout": True,
     "precision": "float32",
     "batch": 4,
-    "tokens": 10.0,
-    "year": 2024,
     "cpu": 100,
 }
 
@@ -35,7 +27,7 @@ SMALL = {
 def test_the_calculator_shows_the_count():
     figure, table = draw_calculator(**SMALL)
     assert "124,412,160 parameters" in figure.axes[0].get_title()
-    assert "years" in table and "dollars" in table
+    assert "a night" in table
     figure, _ = draw_calculator(**SMALL | {"bias": True})
     assert "124,439,808 parameters" in figure.axes[0].get_title(), (
         "the number that Hugging Face reports for gpt2"
@@ -77,11 +69,15 @@ def test_bars_add_up_to_bytes_a_parameter():
     assert mixed - logits == pytest.approx((full - logits) / 2) and none == 0
 
 
-def test_the_estimate_is_near_a_documented_run():
-    """GPT-2 XL, 33.6 billion tokens: 24 hours, 672 dollars on 8 H100 (llm.c, discussion 677)."""
-    hours = gpu_hours(GPTConfig(50257, 1024, 1600, 25, 48, tie_weights=True), 33.6, 2024)
-    assert 24 / 1.5 < hours < 24 * 1.5
-    assert 672 / 1.5 < hours * 8 * PRICES[2024][2] < 672 * 1.5
+def test_the_lab_trains_in_as_many_gigabytes_as_the_formula_says():
+    settings = SMALL | {"context": 256, "tied": False, "batch": 2}
+    figure, table = draw_calculator(**settings)
+    formula = sum(training_bytes(GPT_CONFIG_124M, 2, 256).values()) / 1e9
+    assert f"{formula:.2f} GB to train" in figure.axes[1].get_title() and round(formula, 2) == 3.27
+    figure, _ = draw_calculator(**settings | {"dropout": False})
+    assert "3.01 GB to train" in figure.axes[1].get_title()
+    seconds = 3 * flops_per_token(GPT_CONFIG_124M, 256) / 100e9
+    assert f"{8 * 3600 / seconds / 1e6:.1f} million tokens" in table
 
 
 @pytest.mark.parametrize(
@@ -92,7 +88,7 @@ def test_the_estimate_is_near_a_documented_run():
         {"heads": 96, "head_width": 256, "context": 8192},
         {"vocabulary": 257},
         *({"precision": p} for p in PRECISIONS),
-        *({"year": y} for y in PRICES),
+        {"dropout": False},
         {"tied": False},
     ],
 )
