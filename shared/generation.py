@@ -145,8 +145,9 @@ def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None
         kth = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]  # (B, 1)
         logits = logits.masked_fill(logits < kth, -torch.inf)
     probs = logits.softmax(dim=-1)  # (B, V)
-    if top_p is not None:
-        ordered, order = probs.sort(dim=-1, descending=True)  # (B, V)
+    if top_p is not None and top_p < 1:
+        # in 64 bits: a sum of so many small numbers would lose too much in 32
+        ordered, order = logits.double().softmax(dim=-1).sort(dim=-1, descending=True)  # (B, V)
         # a token goes if those before it already hold top_p; the first always stays
         gone = ordered.cumsum(dim=-1) - ordered >= top_p
         probs = probs.masked_fill(gone.scatter(-1, order, gone), 0.0)
@@ -171,4 +172,4 @@ def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: i
     return torch.cat([idx, *new_tokens], dim=1)
 
 
-# Written by `python -m shared.kit.course copy`: 3d4baa5a152e
+# Written by `python -m shared.kit.course copy`: bf1aae6502a1

@@ -19,6 +19,10 @@ def judge_perplexity(answer: Any) -> str | None:
         0.39: "that is the loss itself; perplexity counts tokens",
         2**0.39: "you raised 2 to the loss, but the loss is in nats: the base is e",
         1 / right: "that is the mean probability of the target; perplexity is its inverse",
+        math.log(0.39): "you took the logarithm; the loss is one already, so undo it",
+        10**0.39: "you raised 10 to the loss, but the loss is in nats: the base is e",
+        1: "it is a little more than one: perplexity need not be a whole number",
+        2: "it is less than two: perplexity need not be a whole number",
     }
     how = "perplexity is e to the power of the loss"
     return wrong_number(answer, right, slips, tolerance=0.02, how=how)
@@ -38,6 +42,10 @@ def judge_cross_entropy(answer: Callable[[Tensor, Tensor], Tensor]) -> str | Non
         -right: "the sign is wrong: the loss is the negative logarithm",
         6 * right: "you added up the losses; cross-entropy is their mean",
         bits: "you took the logarithm with base 2; nats need the natural logarithm",
+        -logits.gather(-1, targets[:, None]).mean().item(): "those are the targets' logits, not "
+        "their probabilities: the sum over the vocabulary is missing",
+        -logits.log_softmax(0).gather(-1, targets[:, None]).mean().item(): "the softmax goes over "
+        "the vocabulary, the last dimension",
     }
     how = f"on random logits it should be {right:.4f}"
     if hint := wrong_number(mine, right, slips, tolerance=1e-4, how=how):
@@ -64,13 +72,23 @@ def judge_cross_entropy(answer: Callable[[Tensor, Tensor], Tensor]) -> str | Non
 def judge_bits_per_character(answer: Callable[[float, int, int], float]) -> str | None:
     a_token = 2.0 / math.log(2)
     right = a_token * 30 / 120
+    if hint := not_a_number(mine := answer(2.0, 30, 120)):
+        return hint
     slips = {
         0.5: "that is nats a character: divide by ln 2 to get bits",
         a_token: "that is bits a token: multiply by the tokens, divide by the characters",
         0.5 * math.log(2): "a nat is more than a bit (1.4427 bits): divide by ln 2",
+        a_token * 4: "tokens and characters are exchanged: all bits of the text, over its "
+        "characters",
+        a_token / 120: "a text of 30 tokens has 30 times the nats of one: multiply by the tokens",
+        a_token * 30: "those are the bits of the whole text: divide by its characters",
     }
     how = f"for 2 nats, 30 tokens, 120 characters it should be {right:.4f}"
-    return wrong_number(answer(2.0, 30, 120), right, slips, tolerance=1e-6, how=how)
+    if hint := wrong_number(mine, right, slips, tolerance=1e-6, how=how):
+        return hint
+    right = 3.0 / math.log(2) * 50 / 170
+    how = f"for 3 nats, 50 tokens, 170 characters it should be {right:.4f}"
+    return wrong_number(answer(3.0, 50, 170), right, tolerance=1e-6, how=how)
 
 
 EXERCISES = {

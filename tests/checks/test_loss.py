@@ -4,6 +4,7 @@ import math
 from functools import partial
 
 import pytest
+import torch
 import torch.nn.functional as F
 from harness import exercise_tests
 from torch import nn
@@ -41,6 +42,16 @@ def unmasked(logits, targets):
     return -logits.log_softmax(-1).gather(-1, targets.clamp_min(0)[:, None]).mean()
 
 
+def in_the_count(logits, targets):
+    """The masked ones cost nothing, but count."""
+    picked = logits.log_softmax(-1).gather(-1, targets.clamp_min(0)[:, None]).squeeze(-1)
+    return -(picked * (targets != -100)).mean()
+
+
+def hidden_in_another(logits, targets):
+    return cross_entropy(logits, targets)
+
+
 RIGHT = {
     "perplexity": math.exp(0.39),
     "cross_entropy": by_hand,
@@ -50,6 +61,11 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("perplexity", "the loss", 0.39, "the loss itself"),
     ("perplexity", "base 2", 2**0.39, "base is e"),
     ("perplexity", "the probability", math.exp(-0.39), "inverse"),
+    ("perplexity", "the logarithm", math.log(0.39), "undo it"),
+    ("perplexity", "base 10", 10**0.39, "base is e"),
+    ("perplexity", "rounded down", 1, "whole number"),
+    ("perplexity", "rounded up", 2, "whole number"),
+    ("perplexity", "one more than the loss", 1.39, "power of the loss"),
     ("perplexity", "a guess", 50257, "power of the loss"),
     ("cross_entropy", "sign", lambda z, t: -cross_entropy(z, t), "sign"),
     ("cross_entropy", "sum", lambda z, t: F.cross_entropy(z, t, reduction="sum"), "mean"),
@@ -68,6 +84,20 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda z, t: z.softmax(-1).gather(-1, t[:, None]).mean(),
         "should be",
     ),
+    (
+        "cross_entropy",
+        "logits as they are",
+        lambda z, t: -z.gather(-1, t[:, None]).mean(),
+        "logits",
+    ),
+    (
+        "cross_entropy",
+        "softmax over the positions",
+        lambda z, t: -z.log_softmax(0).gather(-1, t.clamp_min(0)[:, None]).mean(),
+        "last dimension",
+    ),
+    ("cross_entropy", "masked ones in the count", in_the_count, "of the count"),
+    ("cross_entropy", "through another function", hidden_in_another, "without"),
     ("cross_entropy", "PyTorch's", cross_entropy, "without"),
     ("cross_entropy", "PyTorch's itself", F.cross_entropy, "cross_entropy is PyTorch's own"),
     ("cross_entropy", "under another name", partial(F.cross_entropy), "without"),
@@ -80,7 +110,10 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda n, t, c: n * math.log(2) * t / c,
         "more than a bit",
     ),
-    ("bits_per_character", "inverse", lambda n, t, c: n * c / t / math.log(2), "should be"),
+    ("bits_per_character", "inverse", lambda n, t, c: n * c / t / math.log(2), "exchanged"),
+    ("bits_per_character", "one token", lambda n, t, c: n / math.log(2) / c, "multiply by"),
+    ("bits_per_character", "whole text", lambda n, t, c: n * t / math.log(2), "whole text"),
+    ("bits_per_character", "four a token", lambda n, t, c: n / math.log(2) / 4, "3 nats"),
 ]
 
 test_answers, test_tables = exercise_tests("loss", RIGHT, WRONG)
@@ -96,3 +129,18 @@ test_answers, test_tables = exercise_tests("loss", RIGHT, WRONG)
 )
 def test_other_ways_than_the_forbidden_one_are_right(answer):
     assert verdict("loss/cross_entropy", answer) == "right"
+
+
+@pytest.mark.parametrize(
+    "name, answer",
+    [
+        ("perplexity", 1.5),  # about one and a half
+        ("perplexity", 1.48),
+        ("perplexity", 1.477),
+        ("bits_per_character", lambda n, t, c: n * math.log2(math.e) * t / c),
+        ("bits_per_character", lambda n, t, c: math.log2(math.exp(n)) / (c / t)),
+        ("bits_per_character", lambda n, t, c: torch.tensor(n * t) / c / math.log(2)),
+    ],
+)
+def test_other_ways_are_right(name, answer):
+    assert verdict(f"loss/{name}", answer) == "right"

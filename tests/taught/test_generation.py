@@ -254,10 +254,43 @@ def test_equals_the_slow_definition(seed, temperature, top_k, top_p):
 def test_without_settings_it_is_softmax_and_rows_do_not_disturb_each_other():
     logits = random_logits(1)
     torch.testing.assert_close(next_token_probs(logits), logits.softmax(-1))
-    torch.testing.assert_close(next_token_probs(logits, top_p=1.0), logits.softmax(-1))
+    assert torch.equal(next_token_probs(logits, top_p=1.0), next_token_probs(logits))
     together = next_token_probs(logits, 0.7, 5, 0.8)
     alone = torch.cat([next_token_probs(row[None], 0.7, 5, 0.8) for row in logits])
     torch.testing.assert_close(together, alone)
+
+
+SPREADS = [1.0, 2.5, 4.0, 6.0]  # of the logits; the tail is the thinner, the larger it is
+
+
+def gpt2_logits(spread):
+    """Two rows as wide as GPT-2's vocabulary: rounding in 32 bits shows here, not on 12 tokens."""
+    return spread * torch.randn(2, 50257, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_a_top_p_of_one_is_no_filter(spread):
+    logits = gpt2_logits(spread)
+    assert torch.equal(next_token_probs(logits, top_p=1.0), next_token_probs(logits))
+    both = next_token_probs(logits, 0.7, top_k=3000, top_p=1.0)
+    assert torch.equal(both, next_token_probs(logits, 0.7, top_k=3000))
+
+
+@pytest.mark.parametrize("top_p", [0.5, 0.9, 0.999, 0.9999, 1 - 1e-6, 1 - 1e-9])
+@pytest.mark.parametrize("spread", SPREADS)
+def test_a_top_p_keeps_exactly_the_tokens_that_64_bits_keep(spread, top_p):
+    logits = gpt2_logits(spread)
+    exact, order = logits.double().softmax(-1).sort(dim=-1, descending=True)
+    for row, probs, places in zip(exact, next_token_probs(logits, top_p=top_p), order):
+        total = 0.0
+        count = 0
+        for p in row.tolist():
+            if total >= top_p:
+                break
+            total += p
+            count += 1
+        kept = probs[places] > 0
+        assert kept[:count].all() and not kept[count:].any(), (count, int(kept.sum()))
 
 
 @pytest.mark.parametrize(
