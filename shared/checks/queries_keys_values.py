@@ -103,7 +103,7 @@ def judge_previous_token(answer: Any) -> str | None:
 
 @asks_for_function
 def judge_attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str | None:
-    for B, T, S, K, D in ((1, 4, 4, 3, 3), (2, 5, 6, 4, 3), (1, 3, 7, 3, 2), (3, 1, 4, 64, 5)):
+    for B, T, S, K, D in ((1, 4, 4, 3, 3), (2, 5, 6, 4, 3), (1, 3, 7, 6, 2), (3, 1, 4, 64, 5)):
         q = draw(B, T, K, seed=1)
         k = draw(B, S, K, seed=2)
         v = draw(B, S, D, seed=3)

@@ -1,5 +1,7 @@
 """The exercises of 02_attention/01_averaging_the_past."""
 
+import math
+
 import pytest
 import torch
 from harness import exercise_tests
@@ -64,6 +66,26 @@ def mean_by_softmax(x):
     return torch.einsum("ts,bsd->btd", scores.softmax(dim=-1), x)
 
 
+def mean_in_a_function(x):
+    return torch.tensor(means_of_lists(x.tolist()))
+
+
+def means_of_lists(sequences):
+    return mean_in_plain_python(torch.tensor(sequences)).tolist()
+
+
+def mean_in_place(x):
+    return x.cumsum_(dim=1).div_(torch.arange(1, x.size(1) + 1)[:, None])
+
+
+def halving(T):
+    return (2.0 ** torch.arange(T)).expand(T, T).tril()
+
+
+def step_of_log(T):
+    return torch.arange(1.0, T + 1).log().expand(T, T).masked_fill(future(T), -torch.inf)
+
+
 class Fading(torch.nn.Module):
     """A mixer of weights that change by `base` with each step."""
 
@@ -102,6 +124,14 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         [[2, 0], [3, 3]],
         r"shape \(2, 2\), expected \(4, 2\)",
     ),
+    ("causal_mean_by_hand", "the page's", [[2, 0], [4, 1], [4, 2], [3, 2]], "page's tokens"),
+    ("causal_mean_by_hand", "the tokens", [[2, 0], [4, 6], [0, 3], [2, 3]], "no means"),
+    ("causal_mean_by_hand", "pairs", [[2, 0], [3, 3], [2, 4.5], [1, 3]], "the one before it"),
+    ("causal_mean_by_hand", "halves", [[2, 0], [3, 3], [1.5, 3], [1.75, 3]], "weighs a half"),
+    ("causal_mean_by_hand", "without itself", [[0, 0], [2, 0], [3, 3], [2, 3]], "is left out"),
+    ("causal_mean_by_hand", "the future", [[2, 3], [2, 4], [1, 3], [2, 3]], "those after it"),
+    ("causal_mean_by_hand", "one too few", [[2, 0], [6, 6], [3, 4.5], [8 / 3, 4]], "not t"),
+    ("causal_mean_by_hand", "columns", [[0, 2], [3, 3], [3, 2], [3, 2]], "columns are exchanged"),
     ("causal_mean_by_hand", "words", "three", "must hold numbers, this is text"),
     ("decay_scores", "no mask", decay(2.0, hide=False), "future"),
     ("decay_scores", "step of one", decay_linear, "2.72 times"),
@@ -113,6 +143,54 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "0 for -inf",
         lambda T: decay(2.0)(T).masked_fill(future(T), 0.0),
         "some weight lies on the future",
+    ),
+    ("decay_scores", "weights, not divided", halving, "they are weights"),
+    (
+        "decay_scores",
+        "powers as scores",
+        lambda T: halving(T).masked_fill(future(T), -torch.inf),
+        "a weight of 2",
+    ),
+    ("decay_scores", "all alike", lambda T: decay(1.0)(T), "weigh alike"),
+    ("decay_scores", "logarithms of places", step_of_log, "row 2, column 2, is 0.50"),
+    (
+        "decay_scores",
+        "the diagonal hidden",
+        lambda T: decay(2.0)(T).masked_fill(torch.eye(T).bool(), -torch.inf),
+        "a token sees itself",
+    ),
+    ("causal_mean", "a loop in another function", mean_in_a_function, "come from a loop"),
+    ("causal_mean", "x is changed", mean_in_place, "changes the tensor that it was given"),
+    (
+        "causal_mean",
+        "along D",
+        lambda x: x.cumsum(2) / torch.arange(1, x.size(1) + 1)[:, None],
+        "along the D numbers",
+    ),
+    (
+        "causal_mean",
+        "counts along D",
+        lambda x: x.cumsum(1) / torch.arange(1, x.size(2) + 1),
+        r"shape them \(T, 1\)",
+    ),
+    (
+        "causal_mean",
+        "rounded down",
+        lambda x: x.cumsum(1) // torch.arange(1, x.size(1) + 1)[:, None],
+        "rounds down",
+    ),
+    ("causal_mean", "x itself", lambda x: x, "nothing is averaged"),
+    (
+        "causal_mean",
+        "counts from 0",
+        lambda x: x.cumsum(1) / torch.arange(x.size(1))[:, None],
+        "begin at 1",
+    ),
+    (
+        "causal_mean",
+        "pairs",
+        lambda x: torch.cat([x[:, :1], (x[:, 1:] + x[:, :-1]) / 2], dim=1),
+        "mean of two tokens",
     ),
     ("causal_mean", "mean of all tokens", mean_of_all, "neither the sum nor the count"),
     ("causal_mean", "sum without division", lambda x: x.cumsum(dim=1), "running sums"),
@@ -141,6 +219,27 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("causal_mean", "a loop over plain numbers", mean_in_plain_python, "come from a loop"),
     ("causal_mean", "a product", mean_by_product, "come from a product"),
     ("causal_mean", "a product in other letters", mean_by_softmax, "come from a product"),
+    (
+        "fading_mixer",
+        "scores without softmax",
+        lambda x: decay(2.0)(x.size(1)) @ x,
+        "as -inf times",
+    ),
+    (
+        "fading_mixer",
+        "scores without softmax, zeros for -inf",
+        lambda x: decay(2.0, hide=False)(x.size(1)).tril() @ x,
+        "the softmax is missing",
+    ),
+    ("fading_mixer", "x itself", lambda x: x, "nothing is mixed"),
+    ("fading_mixer", "transposed", lambda x: decay(2.0)(x.size(1)).softmax(-1).T @ x, "exchanged"),
+    (
+        "fading_mixer",
+        "softmax twice",
+        lambda x: decay(2.0)(x.size(1)).softmax(-1).softmax(-1) @ x,
+        "taken twice",
+    ),
+    ("fading_mixer", "a step of e", Fading(math.e), "2.72 times"),
     ("fading_mixer", "the plain average", mean_right, "plain average"),
     ("fading_mixer", "no mask", Fading(hide=False), "future leaks"),
     ("fading_mixer", "softmax down the columns", Fading(dim=0), "each column"),

@@ -67,6 +67,21 @@ def others(layer, x, heads):
     return run_without(layer, x, [h for h in range(layer.num_heads) if h not in heads])
 
 
+def left_in_training(layer, x, heads):
+    return run_without(layer.train(), x, heads)
+
+
+def next_ones(heads):
+    return [head + 1 for head in heads]
+
+
+def by_stride(layer, x, heads):
+    cut = copy.deepcopy(layer)
+    for head in heads:
+        cut.out_proj.weight.data[:, head :: layer.num_heads] = 0.0
+    return cut(x)
+
+
 RIGHT = {"induction_place": 2, "run_without": run_without, "find_heads": {1, 4}}
 ALSO_RIGHT = [
     ("run_without", restored),
@@ -107,6 +122,14 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         lambda *given: run_without(*given, width=1),
         r"columns h\*K to",
     ),
+    ("run_without", "left in training", left_in_training, "work on a copy"),
+    (
+        "run_without",
+        "counted from 1",
+        lambda *given: run_without(*given, order=next_ones),
+        "counted from 0",
+    ),
+    ("run_without", "every H-th column", by_stride, "side by side"),
     ("run_without", "weights", lambda layer, x, heads: layer.out_proj.weight, "shape"),
     ("find_heads", "the sharpest alone", {1}, "wrong in 0%"),
     ("find_heads", "with one that is not read", {1, 5}, "another head stands in"),

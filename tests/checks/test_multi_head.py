@@ -89,6 +89,20 @@ def grouped(q, k, v, *, repeat="interleave", mask=True):
     return F.scaled_dot_product_attention(q, k, v, is_causal=mask)
 
 
+def every_other(x, num_heads):
+    return x.unflatten(-1, (-1, num_heads)).permute(0, 3, 1, 2)
+
+
+def multi_head_out_transposed(x, W_query, W_key, W_value, W_out, num_heads):
+    return multi_head(x, W_query, W_key, W_value, W_out.T, num_heads)
+
+
+def grouped_by_two_ways(q, k, v):
+    share = q.size(1) // k.size(1)
+    k = k.repeat_interleave(share, dim=1)
+    return F.scaled_dot_product_attention(q, k, v.repeat(1, share, 1, 1), is_causal=True)
+
+
 RIGHT = {
     "split_and_merge": (split, merge),
     "multi_head_forward": multi_head,
@@ -147,6 +161,19 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "one function",
         split,
         r"a tuple, \(my_split, my_merge\), this is a function",
+    ),
+    ("count_parameters", "no bias of out_proj", 10_244_800, "bias of out_proj is missing"),
+    ("count_parameters", "three layers", 3 * (1600**2 + 1600), "out_proj is the fourth"),
+    ("count_parameters", "one layer of four", 1600**2 + 1600, "one of four"),
+    ("count_parameters", "one head", 4 * (64**2 + 64), "width of one head"),
+    ("count_parameters", "all layers", 48 * 10_246_400, "all 48"),
+    ("split_and_merge", "every other number", (every_other, merge), "every H-th number"),
+    ("split_and_merge", "backwards", (lambda x, H: split(x, H).flip(1), merge), "reverse order"),
+    (
+        "split_and_merge",
+        "numbers take turns",
+        (split, lambda x: x.permute(0, 2, 3, 1).flatten(2)),
+        "take turns",
     ),
     ("split_and_merge", "numbers", (3, 4), "give the function itself, by its name alone"),
     ("multi_head_forward", "one wide head", partial(multi_head, one_head=True), "one wide head"),
@@ -211,8 +238,48 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("multi_head_forward", "no mask", partial(multi_head, mask=False), "future leaks"),
     ("grouped", "taking turns", partial(grouped, repeat="tile"), "take turns"),
     ("grouped", "no mask", partial(grouped, mask=False), "future leaks"),
-    ("grouped", "one head for all", partial(grouped, repeat="first"), "its own head"),
+    ("grouped", "one head for all", partial(grouped, repeat="first"), "all query heads use head 0"),
     ("grouped", "no repeat", partial(grouped, repeat="none"), "raised|own head"),
+]
+
+ROLES = ("the queries are", "the keys are", "the values are", "the last product is")
+NAMES = ("W_query", "W_key", "W_value", "W_out")
+WRONG += [
+    (
+        "multi_head_forward",
+        f"matrices {order}",
+        lambda x, *given, order=order: multi_head(x, *(given[i] for i in order), given[4]),
+        "wrong matri.*: "
+        + ", ".join(
+            f"{ROLES[place]} made with {NAMES[i]}" for place, i in enumerate(order) if i != place
+        )
+        + "$",
+    )
+    for order in [
+        (1, 0, 2, 3),
+        (0, 2, 1, 3),
+        (2, 1, 0, 3),
+        (0, 1, 3, 2),
+        (0, 0, 2, 3),
+        (0, 1, 1, 3),
+    ]
+] + [
+    ("multi_head_forward", "W_out transposed", multi_head_out_transposed, "W_out is transposed"),
+    ("multi_head_forward", "x added", lambda x, *given: x + multi_head(x, *given), "x is added"),
+    ("multi_head_forward", "every other", partial(multi_head, split=every_other), "neighbours"),
+    (
+        "multi_head_forward",
+        "numbers take turns",
+        partial(multi_head, merge=lambda x: x.permute(0, 2, 3, 1).flatten(2)),
+        "take turns",
+    ),
+    ("multi_head_forward", "a bias", lambda *given: multi_head(*given) + 1, "compare projections"),
+    ("multi_head_forward", "dropout", lambda *given: F.dropout(multi_head(*given)), "two calls"),
+    ("grouped", "values take turns", grouped_by_two_ways, "the keys are shared right"),
+    ("grouped", "k and v exchanged", lambda q, k, v: grouped(q, v, k), "each other's places"),
+    ("grouped", "backwards", lambda q, k, v: grouped(q, k.flip(1), v.flip(1)), "reverse order"),
+    ("grouped", "turns, no mask", partial(grouped, repeat="tile", mask=False), "leaks.*take turns"),
+    ("grouped", "not scaled", lambda q, k, v: grouped(q * k.size(-1) ** 0.5, k, v), "not scaled"),
 ]
 
 test_answers, test_tables = exercise_tests("multi_head", RIGHT, WRONG)

@@ -56,6 +56,34 @@ def attend_by_pytorch(q, k, v):
     return F.scaled_dot_product_attention(q, k, v)
 
 
+def attend_causal(q, k, v):
+    future = torch.ones(q.size(1), k.size(1), dtype=torch.bool).triu(1)
+    scores = q @ k.mT / k.size(-1) ** 0.5
+    return scores.masked_fill(future, -torch.inf).softmax(dim=-1) @ v
+
+
+def attend_by_cosine(q, k, v):
+    return (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT).softmax(dim=-1) @ v
+
+
+def attend_without_exponentials(q, k, v):
+    scores = q @ k.mT / k.size(-1) ** 0.5
+    return scores / scores.sum(dim=-1, keepdim=True) @ v
+
+
+def attend_hard(q, k, v):
+    return F.one_hot((q @ k.mT).argmax(dim=-1), k.size(1)).float() @ v
+
+
+def attend_with_dropout(q, k, v):
+    return F.dropout((q @ k.mT / k.size(-1) ** 0.5).softmax(dim=-1), 0.5) @ v
+
+
+def attend_in_place(q, k, v):
+    q /= k.size(-1) ** 0.5
+    return (q @ k.mT).softmax(dim=-1) @ v
+
+
 RIGHT = {
     "previous_token": (20 * torch.eye(6), SHIFT),
     "scaled_scores": [1.0, 2.0, 0.0],
@@ -73,7 +101,7 @@ OTHERS_RIGHT = [  # the same, written in other ways
     ("attend", attend_scaled_query),
 ]
 WRONG = [  # exercise, what is wrong, the answer, what the hint says
-    ("attend", "a whole number for the root", attend_by_whole_root, ""),
+    ("attend", "a whole number for the root", attend_by_whole_root, "rounded to a whole"),
     ("scaled_scores", "not scaled", [2, 4, 0], "not scaled"),
     ("scaled_scores", "divided by the width", [0.5, 1, 0], "square root"),
     ("scaled_scores", "weights", torch.tensor([1.0, 2, 0]).softmax(0).tolist(), "before"),
@@ -81,14 +109,36 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("scaled_scores", "by three keys", [2 / 3**0.5, 4 / 3**0.5, 0], "number of numbers"),
     ("scaled_scores", "sums of the keys", [4, 5, 2], "where is the query"),
     ("scaled_scores", "one number", 1.0, "shape"),
+    ("scaled_scores", "exchanged", [2, 1, 0], "first two scores are exchanged"),
+    ("scaled_scores", "backwards", [0, 2, 1], "reverse order"),
+    ("scaled_scores", "multiplied", [4, 8, 0], "are multiplied"),
+    ("scaled_scores", "a minus lost", [1, 2, 6], "is taken as 6"),
+    ("scaled_scores", "a part forgotten", [1, 2, 3], "has four parts"),
+    ("scaled_scores", "one slip", [1, 5, 0], "second score: work out"),
+    ("previous_token", "a minus", (-20 * torch.eye(6), SHIFT), "a minus too many"),
+    ("previous_token", "too large", (1e20 * SHIFT.T, 1e20 * torch.eye(6)), "too large for"),
+    ("previous_token", "both shifted", (20 * SHIFT, SHIFT), "themselves"),
+    ("previous_token", "NumPy", (SHIFT.T.numpy(), torch.eye(6)), "this is a NumPy array"),
+    (
+        "previous_token",
+        "two back",
+        (20 * torch.diag(torch.ones(4), -2) + FIRST.roll(1, 0) * FIRST.T.sign(), torch.eye(6)),
+        "token 2 gives most",
+    ),
+    (
+        "previous_token",
+        "the last forgotten",
+        (20 * torch.diag(torch.tensor([1.0, 1, 1, 1, 0]), -1), torch.eye(6)),
+        "token 5 gives all tokens",
+    ),
     ("previous_token", "look at themselves", (20 * torch.eye(6), torch.eye(6)), "themselves"),
     ("previous_token", "shift the other way", (20 * torch.eye(6), SHIFT.T), "other way"),
     ("previous_token", "too soft", (torch.eye(6), SHIFT), "too softly"),
     ("previous_token", "one matrix", torch.eye(6), r"a tuple, \(W_q, W_k\), this is a tensor"),
     ("previous_token", "wrong size", (torch.eye(5), torch.eye(5)), r"expected \(6, 6\)"),
-    ("previous_token", "zeros", (torch.zeros(6, 6), SHIFT), "so none is chosen"),
+    ("previous_token", "zeros", (torch.zeros(6, 6), SHIFT), "none is chosen"),
     ("previous_token", "all at token 0", (torch.ones(6, 6), FIRST), "query of its own"),
-    ("previous_token", "only one row", (20 * FIRST, SHIFT), "all tokens the same weight"),
+    ("previous_token", "only one row", (20 * FIRST, SHIFT), "token 1 gives all tokens the same"),
     (
         "attend",
         "not scaled",
@@ -100,12 +150,7 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("attend", "by the keys", attend_divided(lambda q, k, v: k.size(1) ** 0.5), "number of keys"),
     ("attend", "by T", attend_divided(lambda q, k, v: q.size(1) ** 0.5), "number of queries"),
     ("attend", "by D", attend_divided(lambda q, k, v: v.size(-1) ** 0.5), "values' width"),
-    (
-        "attend",
-        "multiplied",
-        attend_divided(lambda q, k, v: k.size(-1) ** -0.5),
-        "multiplied by the square root",
-    ),
+    ("attend", "multiplied", attend_divided(lambda q, k, v: k.size(-1) ** -0.5), "are multiplied"),
     ("attend", "scaled after the softmax", attend_after_softmax, "comes too late"),
     ("attend", "PyTorch's function", attend_by_pytorch, "write the steps yourself"),
     ("attend", "PyTorch's itself", F.scaled_dot_product_attention, "write the steps yourself"),
@@ -116,6 +161,36 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
         "raised RuntimeError",
     ),
     ("attend", "returns the weights", lambda q, k, v: (q @ k.transpose(1, 2)).softmax(-1), "shape"),
+]
+
+WRONG += [
+    ("attend", "q and k exchanged", lambda q, k, v: attend_right(k, q, v), "queries and keys have"),
+    ("attend", "k and v exchanged", lambda q, k, v: attend_right(q, v, k), "keys and values have"),
+    (
+        "attend",
+        "no softmax",
+        lambda q, k, v: q @ k.mT / k.size(-1) ** 0.5 @ v,
+        "softmax is missing",
+    ),
+    ("attend", "a mask", attend_causal, "no mask is asked for"),
+    (
+        "attend",
+        "plain mean",
+        lambda q, k, v: v.mean(1, keepdim=True) + 0 * q[..., :1],
+        "plain mean",
+    ),
+    (
+        "attend",
+        "a root too many",
+        attend_divided(lambda q, k, v: k.size(-1) ** 0.25),
+        "root of K twice",
+    ),
+    ("attend", "cosines", attend_by_cosine, "these are cosines"),
+    ("attend", "no exponentials", attend_without_exponentials, "without exponentials"),
+    ("attend", "values backwards", lambda q, k, v: attend_right(q, k, v.flip(1)), "reverse order"),
+    ("attend", "the best alone", attend_hard, "only the best"),
+    ("attend", "dropout", attend_with_dropout, "two calls"),
+    ("attend", "q is changed", attend_in_place, "changes the tensor"),
 ]
 
 test_answers, test_tables = exercise_tests("queries_keys_values", RIGHT, WRONG)
