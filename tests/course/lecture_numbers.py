@@ -2,16 +2,16 @@
 
 `python tests/course/lecture_numbers.py` prints it.
 
-Needs the lectures' files (LLM_COURSE_DATA, or one download); the headline run's losses are read
-from its notebook. `--write` puts the table into README.md.
+Needs the lectures' files (LLM_COURSE_DATA, or one download); the losses are those of the run that
+lecture_run.py recorded. `--write` puts the table into README.md.
 """
 
-import re
+import json
 import sys
 from dataclasses import replace
 from functools import partial
 
-import nbformat
+import lecture_run
 import torch
 from torch.utils.data import DataLoader
 
@@ -75,21 +75,29 @@ def parameter_rows() -> list[Row]:
     ]
 
 
-def headline_rows() -> list[Row]:
-    """Final losses of the saved headline run; ours learns another story, so only their size is
-    compared.
-    """
-    notebook = nbformat.read(ROOT / "04_pretraining" / "03_pretraining_162m.ipynb", as_version=4)
-    printed = ("".join(o.get("text", "") for o in c.get("outputs", [])) for c in notebook.cells)
-    run = next(
-        text for text in printed if "train loss" in text
-    )  # the first training of this notebook
-    training, validation = map(
-        float, re.findall(r"train loss ([\d.]+), val loss ([\d.]+)", run)[-1]
-    )
+def run_rows() -> list[Row]:
+    """Losses of the recorded run on The Verdict where the lectures show digits."""
+    losses = json.loads(lecture_run.RECORD.read_text(encoding="utf-8"))["losses"]
+    rows = []
+    for step, shown in lecture_run.LECTURE["losses"].items():
+        for kind, spoken, ours in zip(("training", "validation"), shown, losses[step]):
+            name = f"The Verdict, {kind} loss at step {step}"
+            rows.append((name, f"{spoken:.3f}", spoken, ours, 0.001))
+    last = losses["85"][0]
+    return [*rows, ("The Verdict, last training loss (step 85)", "0.39", 0.39, last, 0.02)]
+
+
+def run_lines() -> list[str]:
+    """What the recorded run has beside words of the lectures that no tolerance fits."""
+    record = json.loads(lecture_run.RECORD.read_text(encoding="utf-8"))
+    shown, last = lecture_run.LECTURE, record["losses"]["85"][1]
+    words = shown["the_last_sample_holds"]
+    found = "the same words" if words in " ".join(record["samples"][-1].split()) else "not there"
+    verdict = "agrees" if found == "the same words" else "DIFFERS"
+    name = "The Verdict, last validation loss (step 85)"
     return [
-        ("final training loss (ours: another story)", "0.39", 0.39, training, 1.0),
-        ("final validation loss (ours: another story)", "6.2 to 6.4", 6.3, validation, 0.1),
+        f"| {name} | {shown['final_validation_loss']} | {last:.3f} | not compared | beside |",
+        f'| The Verdict, last sample | "{words}" | {found} | none | {verdict} |',
     ]
 
 
@@ -128,16 +136,16 @@ def table() -> str:
     for quantity, spoken, expected, ours, tolerance in [
         *text_rows(),
         *parameter_rows(),
-        *headline_rows(),
         *instruction_rows(),
+        *run_rows(),
     ]:
         agrees = abs(ours - expected) <= tolerance * expected
-        allowed = f"{tolerance:.0%}" if tolerance else "none"
-        here = f"{ours:,}" if isinstance(ours, int) else f"{ours:.2f}"
+        allowed = f"{100 * tolerance:g}%" if tolerance else "none"
+        here = f"{ours:,}" if isinstance(ours, int) else f"{ours:.3f}"
         lines.append(
             f"| {quantity} | {spoken} | {here} | {allowed} | {'agrees' if agrees else 'DIFFERS'} |"
         )
-    return "\n".join(lines)
+    return "\n".join(lines + run_lines())
 
 
 if __name__ == "__main__":
