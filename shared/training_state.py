@@ -1,10 +1,11 @@
 """Where a training stands, and its random numbers.
 
-Written from 04_pretraining/02_training_loop: change it there.
+Written from 04_pretraining/05_checkpoints: change it there.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -21,10 +22,11 @@ class TrainingState:
     global_step: int = -1  # the last step, counted from 0
     tokens_seen: int = 0
     loss: float = math.nan  # of the last step, in nats a token
-    # one entry for each evaluation
+    # one entry for each evaluation, and the step of the last one
     train_losses: list[float] = field(default_factory=list)
     val_losses: list[float] = field(default_factory=list)
     track_tokens_seen: list[int] = field(default_factory=list)
+    evaluated: int = -1
     # the generators after the last step, and when the epoch began, which fixes its order
     random: dict[str, Tensor] = field(default_factory=dict)
     epoch_random: dict[str, Tensor] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class TrainingState:
         self.train_losses.append(train_loss)
         self.val_losses.append(val_loss)
         self.track_tokens_seen.append(self.tokens_seen)
+        self.evaluated = self.global_step
 
 
 def random_states(loader: DataLoader) -> dict[str, Tensor]:
@@ -62,4 +65,15 @@ def set_random_states(loader: DataLoader, states: dict[str, Tensor]) -> None:
         loader.generator.set_state(states["loader"])
 
 
-# Written by `python -m shared.kit.course copy`: 5ec918fa3e38
+@contextmanager
+def random_states_kept(*loaders: DataLoader) -> Iterator[None]:
+    """Put the generators back at the end, whatever was drawn in between."""
+    before = [random_states(loader) for loader in loaders]
+    try:
+        yield
+    finally:
+        for loader, states in zip(loaders, before):
+            set_random_states(loader, states)
+
+
+# Written by `python -m shared.kit.course copy`: eed67e5d0cd9

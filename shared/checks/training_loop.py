@@ -1,18 +1,32 @@
 """The exercises of 04_pretraining/02_training_loop."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from shared.checks import Exercise
 from shared.checks.judging import (
     asks_for_function,
     is_close,
+    kind,
     not_a_number,
+    plain,
     wrong_number,
     wrong_type,
 )
+from shared.dataloader import create_dataloader
+from shared.gpt import GPTConfig, GPTModel
+from shared.kit.corpora import load_corpus
+from shared.labs.planted_bugs import BUGS
+from shared.training import calc_loss_loader
+
+WINDOW = 32
+STEPS_ALLOWED = 400
+GOAL = 2.25  # nats a character
 
 
 def judge_tokens_seen(answer: Any) -> str | None:
@@ -88,8 +102,126 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
     return None
 
 
+# ---- train it yourself
+
+
+class Watched:
+    """A loader that counts the batches that it gives to a training."""
+
+    def __init__(self, loader: DataLoader, model: nn.Module) -> None:
+        self.loader = loader
+        self.model = model
+        self.batches = 0
+        self.dataset = loader.dataset
+        self.generator = None
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self.loader:
+            self.batches += torch.is_grad_enabled() and self.model.training
+            if self.batches > 2 * STEPS_ALLOWED:
+                raise TooLong
+            yield batch
+
+
+class TooLong(Exception):
+    """More batches were asked for than two allowances hold."""
+
+
+def judged_parts() -> tuple[GPTModel, DataLoader, DataLoader, DataLoader]:
+    """An untrained model and three parts of the story: training, validation, the judge's own."""
+    text = load_corpus("story")
+    alphabet = sorted(set(text))
+    ids = [alphabet.index(c) for c in text]
+    ends = [0, int(0.8 * len(ids)), int(0.9 * len(ids)), len(ids)]
+    parts = [ids[begin:end] for begin, end in zip(ends, ends[1:])]
+    torch.manual_seed(123)
+    loaders = [
+        create_dataloader(part, 16, WINDOW, WINDOW, shuffle=number == 0)
+        for number, part in enumerate(parts)
+    ]
+    return GPTModel(GPTConfig(len(alphabet), WINDOW, 32, n_heads=2, n_layers=2)), *loaders
+
+
+@asks_for_function
+def judge_reach_a_loss(answer: Callable[[nn.Module, DataLoader, DataLoader], None]) -> str | None:
+    model, train_loader, val_loader, judges_loader = judged_parts()
+    before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    watched = Watched(train_loader, model)
+    watched_val = Watched(val_loader, model)
+    try:
+        answer(model, watched, watched_val)
+    except TooLong:
+        return f"more than {2 * STEPS_ALLOWED} steps: {STEPS_ALLOWED} are allowed and enough"
+    if watched_val.batches > 1:
+        return "you trained on the validation loader: it is for looking only"
+    after = nn.utils.parameters_to_vector(model.parameters()).detach()
+    if torch.equal(before, after):
+        return "the weights have not changed: train the model that is given, in place"
+    with torch.no_grad():
+        loss = calc_loss_loader(judges_loader, model.eval(), "cpu")
+    return judge_training(loss, watched.batches)
+
+
+def judge_training(loss: float, steps: int) -> str | None:
+    """A hint unless the loss is below the goal within the steps allowed."""
+    if steps > STEPS_ALLOWED:
+        return f"{steps} steps were made, {STEPS_ALLOWED} are allowed: fewer epochs"
+    if not math.isfinite(loss) or loss > 4.6:
+        return (
+            f"the loss is {loss:.2f}, above a blind guess: is the learning rate too large, or are "
+            "old slopes not forgotten?"
+        )
+    if loss < GOAL:
+        return None
+    if steps < STEPS_ALLOWED // 2:
+        return f"the loss is {loss:.2f} after {steps} steps, and {STEPS_ALLOWED} are allowed: go on"
+    return (
+        f"the loss is {loss:.2f} after {steps} steps: another learning rate gets further in as many"
+    )
+
+
+# ---- the planted bug
+
+NUMBERS = {"heap": 1, "copy": 2, "slow": 3, "leak": 4}
+LOOK_AGAIN = {
+    "heap": "its loss falls at first, then climbs above a blind guess: what grows with the steps?",
+    "copy": "its loss falls to nearly 0 on both texts: no honest model can know that much",
+    "slow": "its loss is hardly below a blind guess at the end, and it is calm",
+    "leak": "compare its two lines: where is the gap that every honest run shows in the end?",
+}
+
+
+def judge_planted_bugs(answer: Any) -> str | None:
+    if not isinstance(answer, Mapping):
+        return f"expected a dictionary from letter to number, this is {kind(answer)}"
+    if set(answer) != set(BUGS):
+        return f"the keys should be the letters {', '.join(BUGS)}"
+    numbers = {letter: plain(number) for letter, number in answer.items()}
+    if any(isinstance(n, bool) or n not in (1, 2, 3, 4) for n in numbers.values()):
+        return "each value should be one of the numbers 1, 2, 3, 4"
+    if len(set(numbers.values())) < 4:
+        return "each bug belongs to one letter"
+    for letter, bug in BUGS.items():
+        if numbers[letter] != NUMBERS[bug]:
+            return f"look at {letter} again: {LOOK_AGAIN[bug]}"
+    return None
+
+
 EXERCISES = {
     "tokens_seen": Exercise(judge_tokens_seen, "90 steps of 512 tokens each"),
     "gradient_step": Exercise(judge_gradient_step, "use torch.no_grad()"),
     "momentum": Exercise(judge_momentum, "start with a velocity of 0"),
+    "reach_a_loss": Exercise(
+        judge_reach_a_loss,
+        "train_model_simple does it; 12 epochs of 32 batches are 384 steps",
+        "try the rates 0.001, 0.003, 0.01, 0.03 in AdamW",
+    ),
+    "planted_bugs": Exercise(
+        judge_planted_bugs,
+        "first the two that are easy to tell: which loss is too good, which does not move?",
+        "a validation text that is the training text has the training text's loss",
+    ),
 }

@@ -1,8 +1,15 @@
 """Loss, evaluation and the training loop: properties that any right implementation has."""
 
+import contextlib
 import copy
+import dataclasses
 import math
+import random
+import signal
+import sys
+import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +17,7 @@ import torch.nn.functional as F
 from small_parts import SMALL, pieces, same_weights, train
 from torch import nn
 
+import shared.training
 from shared.dataloader import create_dataloader, split_text
 from shared.gpt import GPTConfig, GPTModel
 from shared.kit.corpora import load_corpus
@@ -19,9 +27,11 @@ from shared.training import (
     calc_loss_loader,
     evaluate_model,
     generate_and_print_sample,
+    interrupts_wait,
     train_model,
+    train_model_simple,
 )
-from shared.training_state import TrainingState
+from shared.training_state import TrainingState, random_states_kept
 
 CFG = GPTConfig(vocab_size=50, context_length=8, emb_dim=16, n_heads=2, n_layers=2, drop_rate=0.2)
 
@@ -34,6 +44,13 @@ class Letters:
 
     def decode(self, ids):
         return "".join(chr(97 + i % 26) for i in ids) + "\n"
+
+
+class Letters30(Letters):
+    """For the smaller vocabulary of `pieces`."""
+
+    def encode(self, text, allowed_special=frozenset()):
+        return [ord(c) % 30 for c in text]
 
 
 class Counting(nn.Module):
@@ -155,6 +172,15 @@ def test_evaluation_has_no_dropout_and_no_gradients_and_goes_back_to_training():
     assert first[1] == calc_loss_loader(val_loader, model.eval(), "cpu", 1)
 
 
+@pytest.mark.parametrize("mode", [True, False])
+def test_evaluation_and_sample_leave_the_mode_as_it_was(mode, capsys):
+    model = small_model().train(mode)
+    evaluate_model(model, *loaders(), "cpu", 1)
+    assert all(part.training == mode for part in model.modules())
+    generate_and_print_sample(model, Letters(), "cpu", "abc", max_new_tokens=2)
+    assert all(part.training == mode for part in model.modules())
+
+
 def test_evaluation_changes_no_weight():
     model = small_model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
@@ -196,24 +222,83 @@ def test_one_batch_can_be_memorised():
     assert train_losses[-1] < 0.1
 
 
-def test_the_same_seeds_give_the_same_run_and_it_equals_the_plain_loop():
+def test_the_same_seeds_give_the_same_run():
     first, second = small_model(), small_model()
     assert run(first, 3) == run(second, 3)
-    plain, (train_loader, val_loader) = small_model(), loaders()
-    optimizer = torch.optim.AdamW(plain.parameters(), lr=3e-3)
+    assert same_weights(first, second)
+
+
+def run_simple(model, train_loader, val_loader, **options):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    torch.manual_seed(3)
+    given = {"start_context": None, "tokenizer": Letters()} | options
+    return train_model_simple(
+        model, train_loader, val_loader, optimizer, "cpu", 3, eval_freq=2, eval_iter=2, **given
+    )
+
+
+def test_both_loops_make_the_same_weights(monkeypatch):
+    """To the last bit, once the plain loop's evaluations draw no random numbers either."""
+
+    def still(model, *loaders_and_more):
+        with random_states_kept(*loaders_and_more[:2]):
+            return evaluate_model(model, *loaders_and_more)
+
+    ours, plain = small_model(), small_model()
+    results = run(ours, 3)
+    monkeypatch.setattr(shared.training, "evaluate_model", still)
+    assert run_simple(plain, *loaders()) == results
+    assert same_weights(ours, plain)
+
+
+def test_the_plain_loop_is_that_of_the_lectures():
+    """Written once more, as recorded; its evaluations draw, and it must stay so."""
+    model, recorded = small_model(), small_model()
+    _, _, tokens = run_simple(model, *loaders())
+    train_loader, val_loader = loaders()
+    optimizer = torch.optim.AdamW(recorded.parameters(), lr=3e-3)
     torch.manual_seed(3)
     for epoch in range(3):
-        plain.train()
+        recorded.train()
         for step, (batch, targets) in enumerate(train_loader, start=epoch * len(train_loader)):
             optimizer.zero_grad()
-            F.cross_entropy(plain(batch).flatten(0, 1), targets.flatten()).backward()
+            F.cross_entropy(recorded(batch).flatten(0, 1), targets.flatten()).backward()
             optimizer.step()
             if step % 2 == 0:
-                evaluate_model(
-                    plain, train_loader, val_loader, "cpu", 2
-                )  # shuffles, so it draws random numbers
-    for a, b, c in zip(first.parameters(), second.parameters(), plain.parameters()):
-        assert torch.equal(a, b) and torch.equal(a, c)
+                evaluate_model(recorded, train_loader, val_loader, "cpu", 2)
+    assert same_weights(model, recorded)
+    assert tokens == [(step + 1) * 4 * 8 for step in range(0, 3 * len(train_loader), 2)]
+
+
+def test_the_plain_loop_writes_a_sample_and_calls_after_each_epoch(capsys):
+    called = []
+    run_simple(small_model(), *loaders(), start_context="abc", after_epoch=lambda: called.append(1))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(called) == 3 and len([line for line in lines if not line.startswith("Ep ")]) == 3
+
+
+def test_the_plain_loop_keeps_its_losses_when_stopped():
+    def stop():
+        raise KeyboardInterrupt
+
+    train_losses, val_losses, tokens = run_simple(small_model(), *loaders(), after_epoch=stop)
+    assert len(train_losses) == len(val_losses) == len(tokens) == 3
+
+
+@pytest.mark.parametrize("own_generator", [True, False], ids=["loader's", "global"])
+def test_looking_more_often_changes_nothing(own_generator, capsys):
+    def weights(**options):
+        model, *parts = pieces(own_generator)
+        tokenizer = Letters30()
+        tokenizer.decode = lambda ids: torch.rand(1) and "x"  # a sample that draws
+        train_model(
+            model, *parts, "cpu", 2, eval_iter=2, tokenizer=tokenizer, progress=False, **options
+        )
+        return nn.utils.parameters_to_vector(model.parameters())
+
+    seldom = weights(eval_freq=100, start_context=None)
+    assert torch.equal(seldom, weights(eval_freq=1, start_context=None))
+    assert torch.equal(seldom, weights(eval_freq=3, start_context="abc"))
 
 
 def test_a_sample_after_each_epoch_only_if_there_is_a_start(capsys):
@@ -311,6 +396,126 @@ def test_stopped_by_the_button_and_continued():
     assert part[0] == results[0][:5] and state.global_step == 9
     assert train(again, *loaders, optimizer, state=state) == results
     assert same_weights(again, model)
+
+
+# ---- interrupts: a step is done and counted, or not done, whatever the moment
+
+WATCHED = [Path(shared.training.__file__).name, "training_state.py", "generation.py", "adamw.py"]
+WATCHED += ["adam.py", "sampler.py", "dataloader.py"]
+
+
+def interrupted_at(moment, work):
+    """Run `work` with an interrupt at the moment-th line of the watched files; the lines seen."""
+    seen = 0
+
+    def trace(frame, event, argument):
+        nonlocal seen
+        if Path(frame.f_code.co_filename).name not in WATCHED:
+            return None
+        if event == "line":
+            seen += 1
+            if seen == moment:
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # it may come before the loop or after it
+            work()
+    finally:
+        sys.settrace(before)
+    return seen
+
+
+def interruptible(own_generator=True):
+    """A run of 6 steps with evaluations and samples, and everything that it leaves behind."""
+    model, train_loader, val_loader, optimizer = pieces(own_generator)
+    train_loader = create_dataloader(
+        train_loader.dataset.token_ids[:73], 3, 8, 8, generator=train_loader.generator
+    )
+    state, called = TrainingState(), []
+
+    def go_on():
+        train_model(
+            model, train_loader, val_loader, optimizer, "cpu", 2, 2, 2, "abc", Letters30(),
+            state=state, progress=False,
+            after_step=lambda state: called.append(state.global_step),
+        )  # fmt: skip
+
+    def result():
+        numbers = dataclasses.asdict(state)
+        moments = [m["exp_avg_sq"] for m in optimizer.state_dict()["state"].values()]
+        tensors = [*model.parameters(), *moments, *numbers.pop("random").values()]
+        del numbers["epoch_random"]
+        return numbers | {"called": called}, [tensor.detach().clone() for tensor in tensors]
+
+    return go_on, result
+
+
+def assert_same_end(result, expected):
+    assert result[0] == expected[0]
+    assert all(torch.equal(a, b) for a, b in zip(result[1], expected[1], strict=True))
+
+
+@pytest.mark.parametrize("own_generator", [True, False], ids=["loader's", "global"])
+def test_interrupted_at_any_line_and_continued_equals_never_stopped(own_generator, capsys):
+    go_on, result = interruptible(own_generator)
+    lines = interrupted_at(-1, go_on)
+    expected = result()
+    assert expected[0]["global_step"] == 5 and len(expected[0]["val_losses"]) == 3
+    for moment in random.Random(1).sample(range(1, lines + 1), 60):
+        again, result = interruptible(own_generator)
+        interrupted_at(moment, again)
+        again()
+        assert_same_end(result(), expected)
+
+
+def test_an_interrupt_raised_while_evaluating_repeats_the_evaluation(monkeypatch, capsys):
+    """By other means than a signal: the step counts, and the losses are those of the step."""
+    go_on, result = interruptible()
+    go_on()
+    expected = result()
+
+    def broken(*given):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    go_on, result = interruptible()
+    monkeypatch.setattr(shared.training, "evaluate_model", broken)
+    go_on()
+    assert result()[0]["global_step"] == 0 and result()[0]["val_losses"] == []
+    torch.rand(3)
+    go_on()
+    got, wanted = result(), expected
+    assert got[0].pop("called") == wanted[0].pop("called")[1:]  # the step's own call was cut off
+    assert_same_end(got, wanted)
+
+
+def test_an_interrupt_waits_for_the_end_of_the_block():
+    before = signal.getsignal(signal.SIGINT)
+    reached = []
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts_wait():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end")
+        reached.append("behind it")
+    assert reached == ["the end"] and signal.getsignal(signal.SIGINT) == before
+    with pytest.raises(ZeroDivisionError):
+        with interrupts_wait():
+            1 / 0  # noqa: B018
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_training_in_another_thread(capsys):
+    go_on, result = interruptible()
+    go_on()
+    expected = result()
+    go_on, result = interruptible()
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    thread.join()
+    assert_same_end(result(), expected)
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights():
