@@ -34,12 +34,37 @@ SETTINGS = {
     **LOADER,
     **ADAMW,
 }
-# what the lectures and their code show; losses are training and validation, by step
+# What the lectures and their code's page show: training and validation loss by step, as printed;
+# the end as it is spoken; words of the samples, by epoch.
 LECTURE = {
-    "losses": {"0": [9.781, 9.933], "5": [8.111, 8.339]},
-    "final_training_loss": "0.39",
-    "final_validation_loss": "6.2 to 6.4",
-    "the_last_sample_holds": "quite insensible to the irony",
+    "losses": {
+        "0": [9.781, 9.933],
+        "5": [8.111, 8.339],
+        "10": [6.661, 7.048],
+        "15": [5.961, 6.616],
+        "20": [5.726, 6.600],
+        "25": [5.201, 6.348],
+        "30": [4.417, 6.278],
+        "35": [4.069, 6.226],
+        "40": [3.732, 6.160],
+        "45": [2.850, 6.179],
+        "50": [2.427, 6.141],
+        "55": [2.104, 6.134],
+        "60": [1.882, 6.233],
+        "65": [1.320, 6.238],
+        "70": [0.985, 6.242],
+        "75": [0.717, 6.293],
+        "80": [0.541, 6.393],
+        "85": [0.391, 6.452],
+    },
+    "spoken": {"final training loss": "0.39", "final validation loss": "6.2 to 6.4"},
+    "words": {
+        "1": ",,,,,,,,,,,,.",
+        "2": "and, and, and",
+        "5": "that the picture--I had the fact by the last",
+        "9": "quite insensible to the irony",
+        "10": "one of the axioms he laid down across the Sevres and silver",
+    },
 }
 
 

@@ -26,10 +26,11 @@ def test_the_record_is_of_this_run(record):
 
 
 def test_the_record_is_what_the_lectures_show(record):
+    """The losses as printed, early ones to the last digit; rounding grows with the steps."""
     for step, shown in lecture_run.LECTURE["losses"].items():
-        assert record["losses"][step] == pytest.approx(shown, abs=0.001)
-    assert record["losses"]["85"][0] == pytest.approx(0.39, abs=0.01)
-    assert lecture_run.LECTURE["the_last_sample_holds"] in " ".join(record["samples"][-1].split())
+        assert record["losses"][step] == pytest.approx(shown, abs=0.001 if int(step) < 10 else 0.02)
+    for epoch, words in lecture_run.LECTURE["words"].items():
+        assert words in " ".join(record["samples"][int(epoch) - 1].split()), epoch
 
 
 @pytest.mark.slow
