@@ -5,6 +5,7 @@ Written from 04_pretraining/06_gpt2_weights: change it there.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
@@ -123,4 +124,16 @@ def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
     return model.eval()
 
 
-# Written by `python -m shared.kit.course copy`: 4a1363034f64
+def book_weights(saved: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a file of the book's GPTModel, for ours: the causal masks are dropped.
+
+    `saved` is what torch.load gives. Raises ValueError if it is no such file.
+    """
+    weights = saved.get("model_state_dict", saved)
+    if "trf_blocks.0.att.W_query.weight" not in weights:
+        raise ValueError(f"no trf_blocks.0.att.W_query.weight among {list(weights)[:3]} ...: "
+                         "these are no weights of the book's GPTModel")
+    return {name: weight for name, weight in weights.items() if not name.endswith(".att.mask")}
+
+
+# Written by `python -m shared.kit.course copy`: 237a7955e281

@@ -1,5 +1,6 @@
 """The exercises of 04_pretraining/06_gpt2_weights."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,12 @@ from shared.checks.judging import asks_for_function, not_a_tuple, wrong_form, wr
 def judge_gpt2_tensors(answer: Any) -> str | None:
     ours = "you counted our names: theirs has one c_attn for queries, keys and values"
     slips = {
+        12: "that is one block of twelve, without what stands outside",
         12 * 12: "those are the blocks; two embeddings and the final norm stand outside",
-        12 * 12 + 3: "the final norm has two tensors, a scale and a shift",
+        12 * 12 + 1: "outside the blocks stand two embeddings and a norm",
+        12 * 12 + 2: "outside the blocks stand two embeddings and a norm of two tensors",
+        12 * 12 + 3: "one is missing: are there two embeddings, and two tensors of the final norm?",
+        13 * 12 + 4: "you counted a mask in each block: the file has none",
         12 * 12 + 5: "the head is tied: it is the token embedding and not saved again",
         16 * 12 + 4: ours,
         16 * 12 + 5: ours,
@@ -24,10 +29,19 @@ def judge_gpt2_tensors(answer: Any) -> str | None:
 
 
 def judge_largest_gpt2(answer: Any) -> str | None:
-    name = str(answer).strip().lower()
-    if name in ("gpt2", "gpt2-medium", "gpt2-large"):
-        return f"{name} fits, but a larger one fits too: compare twice the GB printed above with 16"
-    if name != "gpt2-xl":
+    if not isinstance(answer, str):
+        return "answer with one of the names, as a text: gpt2, gpt2-medium, gpt2-large, gpt2-xl"
+    name = re.sub(r"[\s_-]+", "-", answer.strip().lower()).replace("gpt-2", "gpt2")
+    name = name if name.startswith("gpt2") else f"gpt2-{name}"
+    if name in ("gpt2", "gpt2-small", "gpt2-medium"):
+        return (
+            f"{answer} fits, but a larger one fits too: compare twice the GB printed above with 8"
+        )
+    if name == "gpt2-xl":
+        return (
+            "its weights alone fit, but for a moment both stand in memory, the file and the model"
+        )
+    if name != "gpt2-large":
         return "answer with one of the names: gpt2, gpt2-medium, gpt2-large, gpt2-xl"
     return None
 
@@ -60,6 +74,9 @@ def wrong_c_attn(weight: Any, bias: Any, parts: list[nn.Linear]) -> str | None:
     product = x @ weight  # (2, 3, 3D)
     if torch.allclose(x @ torch.cat([part.weight for part in parts], dim=1), product, atol=1e-6):
         return "the matrices stand side by side untransposed: (out, in) must become (in, out) first"
+    mixed = torch.stack([part.weight.T for part in parts], dim=-1).flatten(1)  # (D, 3D)
+    if torch.allclose(x @ mixed, product, atol=1e-6):
+        return "queries, keys and values take turns: all queries first, then all keys, all values"
     right = torch.cat([part(x) for part in parts], dim=-1)  # (2, 3, 3D)
     right_bias = torch.cat([part.bias for part in parts])  # (3D,)
     if not torch.allclose(product + right_bias, right, atol=1e-6):
@@ -73,7 +90,7 @@ def wrong_c_attn(weight: Any, bias: Any, parts: list[nn.Linear]) -> str | None:
 
 
 EXERCISES = {
-    "gpt2_tensors": Exercise(judge_gpt2_tensors, "12 a block"),
-    "largest_gpt2": Exercise(judge_largest_gpt2, "a model of up to 8 GB fits"),
+    "largest_gpt2": Exercise(judge_largest_gpt2, "a model of up to 4 GB fits"),
+    "gpt2_tensors": Exercise(judge_gpt2_tensors, "each line of the list is one tensor of a block"),
     "to_c_attn": Exercise(judge_to_c_attn, "torch.cat, then .T"),
 }

@@ -2,16 +2,16 @@
 
 `python tests/course/lecture_numbers.py` prints it.
 
-Needs the lectures' files (LLM_COURSE_DATA, or one download); the headline run's losses are read
-from its notebook. `--write` puts the table into README.md.
+Needs the lectures' files (LLM_COURSE_DATA, or one download); the losses are those of the run that
+lecture_run.py recorded. `--write` puts the table into README.md.
 """
 
-import re
+import json
 import sys
 from dataclasses import replace
 from functools import partial
 
-import nbformat
+import lecture_run
 import torch
 from torch.utils.data import DataLoader
 
@@ -75,22 +75,33 @@ def parameter_rows() -> list[Row]:
     ]
 
 
-def headline_rows() -> list[Row]:
-    """Final losses of the saved headline run; ours learns another story, so only their size is
-    compared.
-    """
-    notebook = nbformat.read(ROOT / "04_pretraining" / "03_pretraining_162m.ipynb", as_version=4)
-    printed = ("".join(o.get("text", "") for o in c.get("outputs", [])) for c in notebook.cells)
-    run = next(
-        text for text in printed if "train loss" in text
-    )  # the first training of this notebook
-    training, validation = map(
-        float, re.findall(r"train loss ([\d.]+), val loss ([\d.]+)", run)[-1]
-    )
+def recorded_run() -> dict:
+    """The run on The Verdict that lecture_run.py recorded."""
+    return json.loads(lecture_run.RECORD.read_text(encoding="utf-8"))
+
+
+def run_rows() -> list[Row]:
+    """Losses of the recorded run beside those that the lectures' code prints."""
+    losses = recorded_run()["losses"]
     return [
-        ("final training loss (ours: another story)", "0.39", 0.39, training, 1.0),
-        ("final validation loss (ours: another story)", "6.2 to 6.4", 6.3, validation, 0.1),
+        (f"The Verdict, {kind} loss at step {step}", f"{shown:.3f}", shown, ours, 0.005)
+        for step in ("0", "5", "45", "85")
+        for kind, shown, ours in zip(
+            ("training", "validation"), lecture_run.LECTURE["losses"][step], losses[step]
+        )
     ]
+
+
+def run_lines() -> list[str]:
+    """Words of the recorded run's samples beside the lectures', as lines of the table."""
+    samples = [" ".join(sample.split()) for sample in recorded_run()["samples"]]
+    lines = []
+    for epoch in ("9", "10"):
+        words = lecture_run.LECTURE["words"][epoch]
+        found = words in samples[int(epoch) - 1]
+        verdict = "the same words | none | agrees" if found else "others | none | DIFFERS"
+        lines.append(f'| The Verdict, sample after epoch {epoch} | "{words}" | {verdict} |')
+    return lines
 
 
 def instruction_rows() -> list[Row]:
@@ -128,16 +139,16 @@ def table() -> str:
     for quantity, spoken, expected, ours, tolerance in [
         *text_rows(),
         *parameter_rows(),
-        *headline_rows(),
         *instruction_rows(),
+        *run_rows(),
     ]:
         agrees = abs(ours - expected) <= tolerance * expected
-        allowed = f"{tolerance:.0%}" if tolerance else "none"
-        here = f"{ours:,}" if isinstance(ours, int) else f"{ours:.2f}"
+        allowed = f"{100 * tolerance:g}%" if tolerance else "none"
+        here = f"{ours:,}" if isinstance(ours, int) else f"{ours:.3f}"
         lines.append(
             f"| {quantity} | {spoken} | {here} | {allowed} | {'agrees' if agrees else 'DIFFERS'} |"
         )
-    return "\n".join(lines)
+    return "\n".join(lines + run_lines())
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from shared.counting import count_parameters
 from shared.generation import generate
 from shared.gpt import GPTModel
-from shared.gpt2_weights import GPT2_SIZES, find_gpt2, gpt2_weights, load_gpt2
+from shared.gpt2_weights import GPT2_SIZES, book_weights, find_gpt2, gpt2_weights, load_gpt2
 
 SMALL = replace(
     GPT2_SIZES["gpt2"],
@@ -162,3 +163,96 @@ def test_a_file_in_the_cache_is_found(monkeypatch, tmp_path):
 
     monkeypatch.setattr("shared.gpt2_weights.hf_hub_download", cached)
     assert find_gpt2("gpt2") == tmp_path / "model.safetensors"
+
+
+# ---- files of the book's code
+
+
+class BookAttention(nn.Module):
+    """Attention as the book's code has it, with its mask as a buffer."""
+
+    def __init__(self, d: int, length: int, heads: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.W_query, self.W_key, self.W_value = (nn.Linear(d, d, bias=bias) for _ in range(3))
+        self.out_proj = nn.Linear(d, d)
+        self.register_buffer("mask", torch.triu(torch.ones(length, length), diagonal=1))
+
+    def forward(self, x):
+        b, t, d = x.shape
+        layers = (self.W_query, self.W_key, self.W_value)
+        q, k, v = (w(x).view(b, t, self.heads, -1).transpose(1, 2) for w in layers)
+        scores = (q @ k.transpose(2, 3)).masked_fill(self.mask.bool()[:t, :t], -torch.inf)
+        weights = torch.softmax(scores / k.shape[-1] ** 0.5, dim=-1)
+        return self.out_proj((weights @ v).transpose(1, 2).reshape(b, t, d))
+
+
+class BookNorm(nn.Module):
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(d)), nn.Parameter(torch.zeros(d))
+
+    def forward(self, x):
+        variance = x.var(dim=-1, keepdim=True, unbiased=False)
+        return self.scale * (x - x.mean(dim=-1, keepdim=True)) / torch.sqrt(variance + 1e-5) + (
+            self.shift
+        )
+
+
+class BookBlock(nn.Module):
+    def __init__(self, d: int, length: int, heads: int, bias: bool) -> None:
+        super().__init__()
+        self.att = BookAttention(d, length, heads, bias)
+        self.ff = nn.Module()
+        self.ff.layers = nn.Sequential(
+            nn.Linear(d, 4 * d), nn.GELU(approximate="tanh"), nn.Linear(4 * d, d)
+        )
+        self.norm1, self.norm2 = BookNorm(d), BookNorm(d)
+
+    def forward(self, x):
+        x = x + self.att(self.norm1(x))
+        return x + self.ff.layers(self.norm2(x))
+
+
+class BookGPT(nn.Module):
+    """The book's GPTModel, under its names, without dropout."""
+
+    def __init__(self, vocab: int, length: int, d: int, heads: int, layers: int, bias: bool):
+        super().__init__()
+        self.tok_emb, self.pos_emb = nn.Embedding(vocab, d), nn.Embedding(length, d)
+        self.trf_blocks = nn.Sequential(*(BookBlock(d, length, heads, bias) for _ in range(layers)))
+        self.final_norm = BookNorm(d)
+        self.out_head = nn.Linear(d, vocab, bias=False)
+
+    def forward(self, idx):
+        x = self.tok_emb(idx) + self.pos_emb(torch.arange(idx.shape[1]))
+        return self.out_head(self.final_norm(self.trf_blocks(x)))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("with_optimizer", [False, True])
+def test_a_file_of_the_books_code_loads(bias, with_optimizer, tmp_path):
+    torch.manual_seed(5)
+    book = BookGPT(101, 24, 32, 4, 3, bias).eval()
+    with torch.no_grad():
+        for weight in book.parameters():
+            weight += torch.randn(weight.shape) / 10
+    weights = book.state_dict()
+    assert sum(name.endswith("att.mask") for name in weights) == 3
+    content = {"model_state_dict": weights, "optimizer_state_dict": {}}
+    torch.save(content if with_optimizer else weights, tmp_path / "model.pth")
+    saved = torch.load(tmp_path / "model.pth", weights_only=True)
+    ours = GPTModel(replace(SMALL, tie_weights=False, qkv_bias=bias)).eval()
+    with pytest.raises(RuntimeError, match="Unexpected key|Missing key"):
+        ours.load_state_dict(saved)
+    ours.load_state_dict(book_weights(saved))
+    idx = torch.randint(101, (3, 24), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert book(idx).std() > 0.1
+        assert (ours(idx) - book(idx)).abs().max() < 1e-4
+
+
+def test_what_is_no_file_of_the_book_is_refused():
+    for saved in ({}, {"wte.weight": torch.ones(2)}, {"model_state_dict": {"weight": 1}}):
+        with pytest.raises(ValueError, match="no weights of the book's GPTModel"):
+            book_weights(saved)
