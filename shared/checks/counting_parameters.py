@@ -11,11 +11,17 @@ def judge_medium_block(answer: Any) -> str | None:
     D = 1024
     slips = {
         12 * D * D + 10 * D: "queries, keys and values have biases here: 3 x 1024 are missing",
-        12 * D * D + 9 * D: "the layer norms are missing: two, each with a scale and a shift",
+        12 * D * D + 9 * D: "4 x 1024 are missing: the two layer norms, each with a scale and a "
+        "shift, or the bias of the feed-forward network's wide layer",
         12 * D * D: "these are the matrices; add the biases and the layer norms",
-        12 * D * D + 12 * D: "the output projection has a bias too",
+        12 * D * D + 12 * D: "1024 are missing: the bias of the output projection, or that of the "
+        "feed-forward network's way back",
+        11 * D * D + 13 * D: "attention has four matrices: the output projection is missing",
+        9 * D * D + 13 * D: "attention has four matrices of 1024 x 1024: one is counted",
+        8 * D * D + 9 * D: "this is a block without attention",
         12 * D * D + 8 * D: "the feed-forward network has biases: 4 x 1024 and 1024",
-        12 * D * D + 11 * D: "each of the two layer norms has a scale and a shift",
+        12 * D * D + 11 * D: "2 x 1024 are missing: each of the two layer norms has a scale and a "
+        "shift, and queries, keys and values have a bias each",
         12 * 768 * 768 + 13 * 768: "this is the count for width 768; GPT-2 medium has width 1024",
         24 * (12 * D * D + 13 * D): "this is all 24 blocks; the question is for one",
     }
@@ -26,8 +32,9 @@ def judge_xl_training_bytes(answer: Any) -> str | None:
     n = 1.5576112  # billions of parameters: at one byte each, gigabytes
     slips = {
         4 * n: "these are the weights alone",
-        8 * n: "AdamW's averages are missing",
-        12 * n: "AdamW keeps two averages for each parameter",
+        8 * n: "AdamW's averages are missing, or you took 2 bytes for each number",
+        12 * n: "4 bytes a parameter are missing: the gradients, or one of AdamW's two averages",
+        16 * 1.5: "this is for 1.5 billion parameters; the question gives the exact count",
         16 * 1557611200 / 2**30: "this is GiB, units of 2**30 bytes; a gigabyte has 10**9",
         16 * 1.638022400: "this is the untied model; the tied one has 1,557,611,200 parameters",
         20 * n: "weights 4, gradients 4: AdamW keeps two averages and nothing else",
@@ -43,7 +50,9 @@ def judge_swiglu_width(answer: Callable[[int], int]) -> str | None:
         slips = {
             4 * D: "with h = 4 D three matrices have half as many weights again as our two",
             8 * D / 3: "h must be a whole number: round down with //",
-            right + 1: "you rounded up; round down",
+            4 * D // 3: "this is as large as one of our two matrices",
+            2 * D // 3: "our inner width is 4 D, not D",
+            right + 1: "you rounded up; round down" if D % 3 else "biases are left out",
             2 * (4 * D // 3): "4 D / 3 was rounded before it was doubled; round once, at the end",
             8 * (D // 3): "D / 3 was rounded before it was multiplied; round once, at the end",
         }

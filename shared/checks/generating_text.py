@@ -24,6 +24,8 @@ def judge_cache_bytes(answer: Any) -> str | None:
         right * 25: "the 25 heads share the width of 1600; they do not multiply it",
         right // 2 * 3: "queries are not kept: only keys and values",
         right // 1024: "this is one token; the text has 1024",
+        2 * 12 * 768 * 1024 * 4: "this is the small model; XL has 48 layers of width 1600",
+        2 * right: "a float32 takes 4 bytes, not 8",
         right * 1024: "a key and a value are kept for each token, not for each pair of tokens",
     }
     hint = wrong_number(answer, right, slips)
@@ -84,6 +86,8 @@ def judge_own_generate(answer: Callable[[GPTModel, Tensor, int, int, int], Tenso
                 handle.remove()
             if any(extra is not None for extra in extras):
                 return "the text must be read afresh each time: this passes a cache to the model"
+            if model.training:
+                return "the model is in training mode after your call: leave it in evaluation mode"
             if not isinstance(out, Tensor) or out.dim() != 2 or out.shape[0] != 1:
                 return f"the result must be a tensor of shape (1, T), this is {kind(out)}"
             if not torch.equal(out, right):
@@ -102,12 +106,20 @@ def explain_generated(idx: Tensor, out: Tensor, right: Tensor, plain: Tensor, eo
     if torch.equal(out, plain):
         return "your function does not stop when the model writes eos_id"
     longer = out.size(1) - right.size(1)
-    if eos_id in idx[0] and torch.equal(out, idx):
+    shorter = out.size(1) < right.size(1)
+    if eos_id in idx[0] and out.size(1) <= idx.size(1) and torch.equal(out, idx[:, : out.size(1)]):
         return "an eos_id in the prompt must not stop it: look at the new token alone"
     if longer == 1 and torch.equal(out[:, :-1], right) and out[0, -1] == eos_id:
         return "the text ends with eos_id: stop before it is appended"
     if torch.equal(out, right[:, idx.size(1) :]):
         return "the prompt is missing: return it together with what was written"
+    if shorter and out.size(1) > 0 and torch.equal(out, right[:, -out.size(1) :]):
+        return (
+            "the beginning of the text is missing: the model reads the last tokens alone, but all "
+            "are returned"
+        )
+    if out.size(1) > idx.size(1) + 12:
+        return "your function writes more than max_new_tokens"
     if longer == -1:
         return "your function writes one token too few"
     if torch.equal(out[:, :9], right[:, :9]) and right.size(1) > 9:  # eight are one context

@@ -64,6 +64,29 @@ def one_too_few(model, idx, n, size, eos_id):
     return generate(model, idx, n - 1, size, eos_id)
 
 
+def one_too_many(model, idx, n, size, eos_id):
+    return generate(model, idx, n + 1, size, eos_id)
+
+
+def cut_at_any_end_token(model, idx, n, size, eos_id):
+    out = generate_text_simple(model, idx, n, size)
+    places = (out[0] == eos_id).nonzero()
+    return out[:, : places[0, 0]] if len(places) else out
+
+
+def cropped_at_last(model, idx, n, size, eos_id):
+    return generate(model, idx, n, size, eos_id)[:, -size:]
+
+
+def cropped_at_first(model, idx, n, size, eos_id):
+    return generate(model, idx[:, -size:], n, size, eos_id)
+
+
+def in_training_mode(model, idx, n, size, eos_id):
+    model.train()
+    return generate(model, idx, n, size, eos_id)
+
+
 XL = 2 * 48 * 1600 * 1024 * 4
 RIGHT = {"own_generate": generate, "cache_bytes": XL, "token_passes": (1035, 49)}
 
@@ -90,6 +113,8 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("cache_bytes", "one layer", XL // 48, "one layer"),
     ("cache_bytes", "queries too", XL // 2 * 3, "queries are not kept"),
     ("cache_bytes", "pairs of tokens", XL * 1024, "pair of tokens"),
+    ("cache_bytes", "the small model", 2 * 12 * 768 * 1024 * 4, "small model"),
+    ("cache_bytes", "eight bytes", 2 * XL, "not 8"),
     ("cache_bytes", "megabytes", 629.1, "right in megabytes"),
     ("token_passes", "all fifty read", (1035, 50), "never read"),
     ("token_passes", "one step too many", (1085, 49), "one step too many"),
@@ -103,6 +128,11 @@ WRONG = [  # exercise, what is wrong, the answer, what the hint says
     ("own_generate", "end token in the prompt", looks_at_the_prompt, "in the prompt"),
     ("own_generate", "with a cache", with_the_stream, "passes a cache"),
     ("own_generate", "one token too few", one_too_few, "one token too few"),
+    ("own_generate", "one token too many", one_too_many, "more than max_new_tokens"),
+    ("own_generate", "cut at any end token", cut_at_any_end_token, "in the prompt"),
+    ("own_generate", "returns one context", cropped_at_last, "beginning of the text"),
+    ("own_generate", "crops the prompt", cropped_at_first, "beginning of the text"),
+    ("own_generate", "training mode", in_training_mode, "training mode"),
     ("own_generate", "does not stop", partial(generate, stop=False), "does not stop"),
     ("own_generate", "keeps the end token", partial(generate, keep_eos=True), "ends with eos_id"),
     (
