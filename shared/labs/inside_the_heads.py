@@ -62,14 +62,15 @@ def guesses_html(words: Sequence[str], guesses: Sequence[str]) -> str:
 
 
 def knock_out_html(
-    words: Sequence[str], whole: Sequence[str], cut: Sequence[str], off: tuple[int, int] | None
+    words: Sequence[str], whole: Sequence[str], cut: Sequence[str], off: tuple[int, ...]
 ) -> str:
     """What switching a head off does to the guesses after words that were there before.
 
-    `whole` and `cut` are the guesses with all heads and without one; `off` is its layer and number.
+    `whole` and `cut` are the guesses with all heads and without one; `off` is its layer and number,
+    or an empty tuple.
     """
     before, after = copied(words, whole), copied(words, cut)
-    if off is None:
+    if not off:
         return f"All heads are on: {before} words are copied rightly from the first time."
     name = f"layer {off[0] + 1}, head {off[1] + 1}"
     if not before:

@@ -141,7 +141,7 @@ def draw_mixture(ax: Axes, weights: Tensor, values: Tensor) -> None:
     plane(ax, torch.cat([values, X[TWICE : TWICE + 1], after[None]]), "what 'twice' takes in")
     ax.scatter(*values.T, s=20 + 400 * weights, color=GREEN, alpha=0.6, label="values")
     for word, value in zip(WORDS, values.tolist()):
-        ax.annotate(word, value, (-9, 7), textcoords="offset points", ha="right", color="#00684c")
+        ax.annotate(word, value, (-9, -13), textcoords="offset points", ha="right", color="#00684c")
     ax.plot(*mixture, "X", color=BLACK, markersize=9, label="mixture", linestyle="none")
     ax.plot(*X[TWICE], "s", color="#666", label="'twice' before", linestyle="none")
     ax.plot(*after, "D", color=PINK, label="'twice' after", linestyle="none")

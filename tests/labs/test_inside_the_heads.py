@@ -3,14 +3,17 @@ is found; the mystery layer needs two heads, of which each alone is enough.
 """
 
 import re
+from ast import literal_eval
 from itertools import combinations
 
 import matplotlib.pyplot as plt
+import nbformat
 import pytest
 import torch
 
 from shared.checks.inside_the_heads import MysteryLayer
-from shared.kit.widgets import png_bytes
+from shared.kit.repository import ROOT
+from shared.kit.widgets import choice, png_bytes
 from shared.labs.inside_the_heads import attention_figure, guesses_html, knock_out_html
 
 
@@ -54,7 +57,7 @@ COPIED = ["?", "?", "?", "?", "reef", "at", "four"]
 @pytest.mark.parametrize(
     "cut, off, said",
     [
-        (COPIED, None, "All heads are on: 3 words"),
+        (COPIED, (), "All heads are on: 3 words"),
         (COPIED, (0, 0), "layer 1, head 1, 3 of 3 words"),
         ([*COPIED[:5], "reef", "?"], (0, 1), "layer 1, head 2, 1 of 3 .*found"),
         ([*COPIED[:6], "?"], (1, 0), "layer 2, head 1, 2 of 3"),
@@ -65,6 +68,16 @@ def test_the_lab_says_when_a_needed_head_is_found(cut, off, said):
     message = knock_out_html(WORDS, COPIED, cut, off)
     assert re.search(said, message), message
     assert ("<b>found</b>" in message) == ("found" in said)
+
+
+def test_the_list_of_heads_shows_that_none_is_off():
+    """A list whose chosen value is None shows nothing at all."""
+    path = ROOT / "02_attention/05_inside_the_heads.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    (options,) = re.findall(
+        r'"switched off", \[(\(.*?\)), \*heads\]', "\n".join(cell.source for cell in cells)
+    )
+    assert choice("switched off", [literal_eval(options), ("head 1", (0, 0))]).label == "none"
 
 
 def test_where_nothing_is_copied_nothing_is_found():
