@@ -76,4 +76,38 @@ def random_states_kept(*loaders: DataLoader) -> Iterator[None]:
             set_random_states(loader, states)
 
 
-# Written by `python -m shared.kit.course copy`: eed67e5d0cd9
+def remaining_steps(loader: DataLoader, state: TrainingState,
+                    accumulation_steps: int = 1) -> Iterator[list[tuple[Tensor, Tensor, float]]]:
+    """Yield the steps left in the epoch, each a list of (inputs, targets, share of its targets).
+
+    Inputs and targets are (B, T). Raises ValueError for an empty loader, one shorter than the
+    state says, or accumulation_steps below 1.
+    """
+    if accumulation_steps < 1:
+        raise ValueError(f"accumulation_steps={accumulation_steps} must be at least 1")
+    if len(loader) < max(1, state.batch):
+        raise ValueError(f"the loader has {len(loader)} batches, the training needs at least "
+                         f"{max(1, state.batch)}: give it more text, a smaller batch_size or "
+                         "a shorter context_length")
+    if not state.random:
+        state.random = random_states(loader)
+    if state.batch == 0:
+        state.epoch_random = state.random
+    set_random_states(loader, state.epoch_random)  # so that the shuffled order comes out once more
+    if hasattr(getattr(loader, "sampler", None), "set_epoch"):
+        loader.sampler.set_epoch(state.epoch)  # a sampler for many processes orders by this number
+    batches = iter(loader)
+    for _ in range(state.batch):
+        next(batches)  # used before the interruption
+    if state.batch:
+        set_random_states(loader, state.random)
+    for done in range(state.batch, len(loader), accumulation_steps):
+        # never past the last batch: a loader asked for one more would draw from its generator again
+        count = min(accumulation_steps, len(loader) - done)
+        step = [batch for _, batch in zip(range(count), batches)]
+        counts = [int((targets != -100).sum()) for _, targets in step]
+        total = max(1, sum(counts))
+        yield [(inputs, targets, count / total) for (inputs, targets), count in zip(step, counts)]
+
+
+# Written by `python -m shared.kit.course copy`: b9397cdbb46e

@@ -195,8 +195,6 @@ EXERCISES = {
         "Compare T with the number of rows of pos_table before anything else.",
     ),
     "two_steps": Exercise(
-        judge_two_steps,
-        "The slope of (w - 3)² at w = 1 is 2(1 - 3) = -4.",
-        "A negative slope moves w up. Where is w then, and what is the slope there?",
+        judge_two_steps, "The slope of (w - 3)² at w = 1 is -4, which moves w up. And then?"
     ),
 }

@@ -1,13 +1,11 @@
 """The exercises of 04_pretraining/02_training_loop."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch import nn
 from torch.utils.data import DataLoader
 
 from shared.checks import Exercise
@@ -20,14 +18,16 @@ from shared.checks.judging import (
     wrong_number,
     wrong_type,
 )
-from shared.dataloader import create_dataloader
-from shared.gpt import GPTConfig, GPTModel
-from shared.kit.corpora import load_corpus
-from shared.labs.planted_bugs import BUGS
+from shared.checks.judging_training import (
+    STEPS_ALLOWED,
+    TooLong,
+    Watched,
+    counted_steps,
+    judged_parts,
+    weights,
+)
 from shared.training import calc_loss_loader
 
-WINDOW = 32
-STEPS_ALLOWED = 400
 GOAL = 2.25  # nats a character
 
 
@@ -114,71 +114,6 @@ def judge_momentum(answer: Callable[[float, list[float], float, float], list[flo
 # ---- train it yourself
 
 
-class TooLong(Exception):
-    """More steps were made than two allowances hold."""
-
-
-class Watched:
-    """A loader that counts the batches during whose use the model's weights changed."""
-
-    def __init__(self, loader: DataLoader, model: nn.Module) -> None:
-        self.loader = loader
-        self.model = model
-        self.steps = 0
-        self.dataset = loader.dataset
-        self.generator = None
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self.loader:
-            before = weights(self.model)
-            try:
-                yield batch
-            finally:
-                self.steps += not torch.equal(before, weights(self.model))
-            if self.steps > 2 * STEPS_ALLOWED:
-                raise TooLong
-
-
-@contextmanager
-def counted_steps() -> Iterator[list[int]]:
-    """The steps of all optimizers within the block, as one number in a list."""
-    steps = [0]
-
-    def count(*_: object) -> None:
-        steps[0] += 1
-        if steps[0] > 2 * STEPS_ALLOWED:
-            raise TooLong
-
-    hook = register_optimizer_step_post_hook(count)
-    try:
-        yield steps
-    finally:
-        hook.remove()
-
-
-def weights(model: nn.Module) -> Tensor:
-    """A copy of all weights of a model: (number of weights,)."""
-    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
-
-
-def judged_parts() -> tuple[GPTModel, DataLoader, DataLoader, DataLoader]:
-    """An untrained model and three parts of the story: training, validation, the judge's own."""
-    text = load_corpus("story")
-    alphabet = sorted(set(text))
-    ids = [alphabet.index(c) for c in text]
-    ends = [0, int(0.8 * len(ids)), int(0.9 * len(ids)), len(ids)]
-    parts = [ids[begin:end] for begin, end in zip(ends, ends[1:])]
-    torch.manual_seed(123)
-    loaders = [
-        create_dataloader(part, 16, WINDOW, WINDOW, shuffle=number == 0)
-        for number, part in enumerate(parts)
-    ]
-    return GPTModel(GPTConfig(len(alphabet), WINDOW, 32, n_heads=2, n_layers=2)), *loaders
-
-
 @asks_for_function
 def judge_reach_a_loss(answer: Callable[[nn.Module, DataLoader, DataLoader], None]) -> str | None:
     model, train_loader, val_loader, judges_loader = judged_parts()
@@ -219,6 +154,7 @@ def judge_training(loss: float, steps: int) -> str | None:
 
 # ---- the planted bug
 
+BUGS = {"A": "copy", "B": "leak", "C": "heap", "D": "slow"}  # as the lab plants them
 NUMBERS = {"heap": 1, "copy": 2, "slow": 3, "leak": 4}
 LOOK_AGAIN = {
     "heap": "its loss falls at first, then climbs above a blind guess: what grows with the steps?",

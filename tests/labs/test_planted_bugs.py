@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from shared.checks import training_loop as judged
 from shared.kit.corpora import load_corpus
 from shared.labs.planted_bugs import BUGS, CHARACTERS, Curve, draw_planted, train_planted
 
@@ -41,3 +42,7 @@ def test_the_losses_are_drawn(curves):
         assert list(ax.lines[1].get_ydata()) == curve.val_losses
         assert ax.lines[2].get_ydata()[0] == GUESS
     assert "loss" in figure.axes[0].get_ylabel() and figure.axes[0].get_xlabel() == "step"
+
+
+def test_the_judge_knows_the_bugs_that_the_lab_plants():
+    assert judged.BUGS == BUGS
