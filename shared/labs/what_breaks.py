@@ -83,9 +83,7 @@ class Trial:
         self.missing = missing
         self.alphabet = "".join(sorted(set(text)))
         ids = character_ids(text, self.alphabet)
-        cut = int(0.9 * len(ids))
-        self.train_ids = ids[:cut]
-        self.val_ids = ids[cut:]
+        self.train_ids, self.val_ids = ids.tensor_split([int(0.9 * len(ids))])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model = GPTModel(GPTConfig(len(self.alphabet), CONTEXT, 64, 4, 4, drop_rate=0.0))
@@ -93,9 +91,9 @@ class Trial:
             change(self.model)
         self.peak = numbers.get("peak", PEAK)
         self.warmup_steps = int(numbers.get("warmup_steps", WARMUP_STEPS))
-        weight_decay = numbers.get("weight_decay", 0.1)
+        decay = numbers.get("weight_decay", 0.1)
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.AdamW(weights, lr=self.peak, weight_decay=weight_decay)
+        self.optimizer = torch.optim.AdamW(weights, lr=self.peak, weight_decay=decay)
         self.generator = torch.Generator().manual_seed(seed)
         self.losses: list[float] = []  # nats a character, one a step
         self.outcome: tuple[float, str] | None = None
@@ -185,8 +183,8 @@ def describe(trials: Trials, chosen: str) -> str:
     rows = "<tr><th>what is missing</th><th>loss on the last tenth</th></tr>"
     for name, loss in sorted(ends.items(), key=lambda end: (math.isnan(end[1]), end[1])):
         rows += f"<tr><td>{html.escape(name)}</td><td>{loss:.2f}</td></tr>"
-    left = [name for name in SWITCHES if name not in ends]
-    tail = f"not trained yet: {', '.join(left)}" if left else "all switches are tried"
+    left = ", ".join(name for name in SWITCHES if name not in ends)
+    tail = f"not trained yet: {left}" if left else "all switches are tried"
     return f"<p><b>{chosen}</b>: {head}</p><table>{rows}</table><p>{tail}</p>"
 
 
