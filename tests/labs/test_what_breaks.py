@@ -5,7 +5,16 @@ import torch
 
 from shared.kit.corpora import load_corpus
 from shared.labs import what_breaks as lab
-from shared.labs.what_breaks import INTACT, SWITCHES, Trial, Trials, curve, describe, what_breaks
+from shared.labs.what_breaks import (
+    INTACT,
+    SWITCHES,
+    Trial,
+    Trials,
+    curve,
+    describe,
+    draw_trials,
+    what_breaks,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +78,7 @@ def test_the_drawing_shows_the_means_of_twenty_steps_of_every_trial(text):
     trials = Trials(text)
     trials.finish(INTACT)
     *_, (figure, said) = what_breaks(trials, "no shortcuts")
-    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    lines = {line.get_label(): line for line in figure.axes[0].lines if len(line.get_xdata())}
     assert set(lines) == {INTACT, "no shortcuts"}
     losses = trials.get("no shortcuts").losses
     assert lines["no shortcuts"].get_xdata().tolist() == [20, 40, 60]
@@ -82,3 +91,20 @@ def test_the_drawing_shows_the_means_of_twenty_steps_of_every_trial(text):
 def test_every_switch_has_a_colour_of_its_own():
     colours = [colour for colour, _, _ in SWITCHES.values()]
     assert len(set(colours)) == len(colours)
+
+
+@pytest.mark.parametrize("loss", [42.0, 1e12, float("nan")])
+def test_a_run_that_explodes_stays_in_the_picture_and_in_the_table(text, loss):
+    trials = Trials(text)
+    trials.finish(INTACT)
+    trial = trials.get("ten times the rate, no norms")
+    trial.losses += [3.0] * 20 + [loss] * 40
+    if loss != loss:
+        for weight in trial.model.parameters():
+            weight.data.fill_(loss)
+    figure = draw_trials(trials, trial.missing)
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    assert list(lines[f"{trial.missing} (off the scale)"]) == [3.0, lab.TOP, lab.TOP]
+    said = describe(trials, trial.missing)
+    assert "nothing: its weights" in said if loss != loss else "It writes" in said
+    assert said.index(f"<td>{INTACT}") < said.index(f"<td>{trial.missing}")
