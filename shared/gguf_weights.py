@@ -11,6 +11,7 @@ import torch
 from gguf import GGUFReader
 from torch import Tensor
 
+from shared.kit.gguf_file import GGUFFile
 from shared.kit.system import available_memory_gib
 from shared.llama import LlamaConfig, LlamaModel
 from shared.tokenizer import BPETokenizer
@@ -23,7 +24,7 @@ def open_gguf(path: str | Path) -> GGUFReader:
     Raises ValueError if it is no whole GGUF file.
     """
     try:
-        return GGUFReader(path)
+        return GGUFFile(path)
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"{path} is no GGUF file, or is cut short ({error}): fetch it "
                          "again") from error
@@ -40,8 +41,8 @@ def gguf_setting(file: GGUFReader, name: str, default: Any = None) -> Any:
 
 
 def unpack_f32(rows: np.ndarray) -> np.ndarray:
-    """Numbers that are not packed: (R, N), the same."""
-    return rows
+    """Numbers that are not packed: (R, N), a copy."""
+    return rows.copy()
 
 
 def unpack_q8_0(rows: np.ndarray) -> np.ndarray:
@@ -62,9 +63,7 @@ def unpack_q4_1(rows: np.ndarray) -> np.ndarray:
     return (np.hstack([low, high]) * scale + minimum).reshape(len(rows), -1)
 
 
-UNPACK = {
-    "F32": unpack_f32, "Q8_0": unpack_q8_0, "Q4_1": unpack_q4_1,
-}
+UNPACK = {"F32": unpack_f32, "Q8_0": unpack_q8_0, "Q4_1": unpack_q4_1}
 
 
 def unpack_tensor(file: GGUFReader, name: str) -> Tensor:
@@ -76,36 +75,7 @@ def unpack_tensor(file: GGUFReader, name: str) -> Tensor:
     if packing not in UNPACK:
         raise ValueError(f"{name} is packed as {packing}; this loader knows {sorted(UNPACK)}: "
                          "take a file in one of these")
-    return torch.from_numpy(UNPACK[packing](found[0].data).copy())
-
-
-def gguf_config(file: GGUFReader, context_length: int | None = None) -> LlamaConfig:
-    """The configuration of a Llama file; a shorter context saves memory while it writes.
-
-    Raises ValueError for another architecture, or a context longer than the model was trained for.
-    """
-    architecture = gguf_setting(file, "general.architecture")
-    if architecture != "llama":
-        raise ValueError(f"the file holds a model of the kind {architecture!r}, and LlamaModel "
-                         "is 'llama': take a Llama file")
-    longest = gguf_setting(file, "llama.context_length")
-    context_length = context_length or longest
-    if not 1 <= context_length <= longest:
-        raise ValueError(f"context_length={context_length} must be at least 1 and at most "
-                         f"{longest}, which the model was trained for")
-    names = [tensor.name for tensor in file.tensors]
-    return LlamaConfig(
-        vocab_size=len(gguf_setting(file, "tokenizer.ggml.tokens")),
-        context_length=context_length,
-        emb_dim=gguf_setting(file, "llama.embedding_length"),
-        n_heads=gguf_setting(file, "llama.attention.head_count"),
-        n_kv_heads=gguf_setting(file, "llama.attention.head_count_kv"),
-        n_layers=gguf_setting(file, "llama.block_count"),
-        hidden_dim=gguf_setting(file, "llama.feed_forward_length"),
-        rope_base=gguf_setting(file, "llama.rope.freq_base", 10_000.0),
-        norm_eps=gguf_setting(file, "llama.attention.layer_norm_rms_epsilon"),
-        tie_weights="output.weight" not in names,
-    )
+    return torch.from_numpy(UNPACK[packing](found[0].data))
 
 
 GGUF_PARTS = {
@@ -134,6 +104,39 @@ def pairs_to_halves(weight: Tensor, n_heads: int) -> Tensor:
     return rows.transpose(1, 2).reshape(weight.shape)  # (H K, D)
 
 
+def gguf_config(file: GGUFReader, context_length: int | None = None) -> LlamaConfig:
+    """The configuration of a Llama file; a shorter context saves memory while it writes.
+
+    Raises ValueError for another architecture, or a context longer than the model was trained for.
+    """
+    architecture = gguf_setting(file, "general.architecture")
+    if architecture != "llama":
+        raise ValueError(f"the file holds a model of the kind {architecture!r}, and LlamaModel "
+                         "is 'llama': take a Llama file")
+    longest = gguf_setting(file, "llama.context_length")
+    context_length = context_length or longest
+    if not 1 <= context_length <= longest:
+        raise ValueError(f"context_length={context_length} must be at least 1 and at most "
+                         f"{longest}, which the model was trained for")
+    scaling = gguf_setting(file, "llama.rope.scaling.type", "none")
+    if scaling != "none":
+        raise ValueError(f"the file scales its rotary positions ({scaling!r}), and LlamaModel does "
+                         "not: take a file without llama.rope.scaling")
+    names = [tensor.name for tensor in file.tensors]
+    return LlamaConfig(
+        vocab_size=len(gguf_setting(file, "tokenizer.ggml.tokens")),
+        context_length=context_length,
+        emb_dim=gguf_setting(file, "llama.embedding_length"),
+        n_heads=gguf_setting(file, "llama.attention.head_count"),
+        n_kv_heads=gguf_setting(file, "llama.attention.head_count_kv"),
+        n_layers=gguf_setting(file, "llama.block_count"),
+        hidden_dim=gguf_setting(file, "llama.feed_forward_length"),
+        rope_base=gguf_setting(file, "llama.rope.freq_base", 10_000.0),
+        norm_eps=gguf_setting(file, "llama.attention.layer_norm_rms_epsilon"),
+        tie_weights="output.weight" not in names,
+    )
+
+
 def gguf_names(cfg: LlamaConfig) -> dict[str, str]:
     """Our names of all weights of a model, and the file's; a tied head has none of its own."""
     names = {}
@@ -158,15 +161,21 @@ def load_llama(path: str | Path, context_length: int | None = None) -> LlamaMode
     if free < 1.2 * needed:
         raise MemoryError(f"the weights of {path} need {needed:.1f} GiB as float32 and "
                           f"{free:.1f} GiB are free: close other programs, or take a smaller model")
+    names = gguf_names(cfg)
+    left = {tensor.name for tensor in file.tensors} - set(names.values())
+    if left:
+        raise ValueError(f"the file holds {len(left)} tensors that LlamaModel has not, "
+                         f"{min(left)} among them: take a plain Llama")
     model = LlamaModel(cfg)
     places = dict(model.named_parameters())
-    for ours, theirs in gguf_names(cfg).items():
+    for ours, theirs in names.items():
         weight = unpack_tensor(file, theirs)
-        if theirs.endswith(("attn_q.weight", "attn_k.weight")):
-            weight = pairs_to_halves(weight, weight.size(0) * cfg.n_heads // cfg.emb_dim)
         if weight.shape != places[ours].shape:
             raise ValueError(f"{theirs} has the shape {tuple(weight.shape)}, the file's settings "
                              f"ask for {tuple(places[ours].shape)}: the file is damaged")
+        if theirs.endswith(("attn_q.weight", "attn_k.weight")):
+            head_dim = cfg.emb_dim // cfg.n_heads
+            weight = pairs_to_halves(weight, weight.size(0) // head_dim)
         places[ours].data.copy_(weight)
     return model.eval()
 
@@ -177,22 +186,36 @@ SMOLLM_PATTERN = (r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+"
 
 
 def gguf_tokenizer(path: str | Path) -> BPETokenizer:
-    """The tokenizer of a GGUF file of the kind "gpt2", byte pairs with SmolLM's pattern.
+    """The tokenizer of a GGUF file: byte pairs as in GPT-2, with SmolLM's pattern.
 
-    Raises ValueError if the file's tokens and merges do not fit together.
+    Raises ValueError for another kind, or if the file's tokens and merges do not fit together.
     """
     file = open_gguf(path)
+    kind = [gguf_setting(file, f"tokenizer.ggml.{name}") for name in ("model", "pre")]
+    if kind != ["gpt2", "smollm"]:
+        raise ValueError(f"the file's tokenizer is of the kind {kind}, and this one reads "
+                         "['gpt2', 'smollm']: take a file of the SmolLM family")
     tokens = gguf_setting(file, "tokenizer.ggml.tokens")
     kinds = gguf_setting(file, "tokenizer.ggml.token_type")
     end = gguf_setting(file, "tokenizer.ggml.eos_token_id")
-    ids = {token: i for i, token in enumerate(tokens)}
     special = [token for token, kind in zip(tokens, kinds) if kind == 3]
+    ordinary = tokens[len(special) :]
     byte_of = visible_bytes()
-    order = [byte_of[token] for token in tokens if token in byte_of]
+    order = [byte_of[token] for token in ordinary if token in byte_of]
+    form = VocabularyForm(special_first=True, pattern=SMOLLM_PATTERN, end_token=tokens[end],
+                          missing_bytes=256 - len(order))
+    ids = {token: i for i, token in enumerate(tokens)}
     lines = [line.split(" ") for line in gguf_setting(file, "tokenizer.ggml.merges")]
-    merges = [(ids[a], ids[b]) for a, b in lines]
-    form = VocabularyForm(special_first=True, pattern=SMOLLM_PATTERN, end_token=tokens[end])
-    return BPETokenizer(order, merges, special, form)
+    try:
+        tokenizer = BPETokenizer(order, [(ids[a], ids[b]) for a, b in lines], special, form)
+        written = [bytes(byte_of[character] for character in token) for token in ordinary]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: tokens and merges do not fit together ({error!r}): fetch the "
+                         "file again") from error
+    if tokenizer.token_bytes[len(special) :] != written or tokens[: len(special)] != special:
+        raise ValueError(f"{path} does not number its {len(tokens)} tokens in the order of its "
+                         "merges: fetch it again")
+    return tokenizer
 
 
-# Written by `python -m shared.kit.course copy`: 93db1b757ce9
+# Written by `python -m shared.kit.course copy`: a81e3e0f4187

@@ -84,7 +84,10 @@ def learn_vocabulary(text: str, vocab_size: int,
 
 
 def encode_ordinary(tokenizer: "BPETokenizer", text: str) -> list[int]:
-    """Token ids of a text in which nothing is special; up to 50,000 short pieces are remembered."""
+    """Token ids of a text in which nothing is special; up to 50,000 short pieces are remembered.
+
+    A byte for which the vocabulary has no token is left out.
+    """
     ids = []
     for piece in split_pieces(check_text(text), tokenizer.form.pattern):
         found = tokenizer.known.get(piece)
@@ -175,7 +178,7 @@ class BPETokenizer:
     def __init__(self, byte_order: Sequence[int], merges: Sequence[tuple[int, int]],
                  special_tokens: Sequence[str], form: VocabularyForm = GPT2_FORM) -> None:
         parts = (byte_order, merges, special_tokens, form.special_first)
-        self.token_bytes = build_token_bytes(*parts)
+        self.token_bytes = build_token_bytes(*parts, form.missing_bytes)
         self.n_vocab = len(self.token_bytes)
         self.byte_ids, self.merges, self.special_tokens = number_tokens(*parts)
         self.form = form
@@ -221,4 +224,4 @@ class Tokenizer(Protocol):
         """The text of token ids."""
 
 
-# Written by `python -m shared.kit.course copy`: ed1a611c5a73
+# Written by `python -m shared.kit.course copy`: 6a3e69669753

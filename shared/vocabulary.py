@@ -14,15 +14,18 @@ from shared.bpe import GPT2_PATTERN
 
 
 def build_token_bytes(byte_order: Sequence[int], merges: Sequence[tuple[int, int]],
-                      special_tokens: Sequence[str], special_first: bool = False) -> list[bytes]:
+                      special_tokens: Sequence[str], special_first: bool = False,
+                      missing_bytes: int = 0) -> list[bytes]:
     """The bytes of every token by id: bytes in the given order, the merges, the special tokens.
 
-    With special_first those stand before the bytes. Raises ValueError if a byte stands twice or is
-    none, a merge names a token that is not there yet, or special tokens repeat.
+    With special_first those stand before the bytes. Raises ValueError if more or fewer bytes than
+    missing_bytes have no token, a merge names a token that is not there yet, or special tokens
+    repeat.
     """
-    if not byte_order or len(set(byte_order) & set(range(256))) < len(byte_order):
-        raise ValueError("byte_order must hold bytes from 0 to 255, none of them twice: "
-                         f"{list(byte_order)[:8]} ...")
+    known = set(byte_order) & set(range(256))
+    if not len(known) == len(byte_order) == 256 - missing_bytes:
+        raise ValueError(f"byte_order must hold {256 - missing_bytes} of the 256 bytes, each once, "
+                         f"but has {len(known)} of them in {len(byte_order)} entries")
     if "" in special_tokens or len(set(special_tokens)) < len(special_tokens):
         raise ValueError("special tokens must differ and must not be empty: "
                          f"{list(special_tokens)}")
@@ -47,6 +50,7 @@ class VocabularyForm:
     special_first: bool = False  # the special tokens have the lowest ids, not the highest
     pattern: str = GPT2_PATTERN  # finds the pieces that no token may cross
     end_token: str = "<|endoftext|>"  # ends a text
+    missing_bytes: int = 0  # so many of the 256 bytes have no token
 
 
 GPT2_FORM = VocabularyForm()
@@ -84,7 +88,8 @@ def read_vocabulary(path: str | Path) -> tuple[list[int], list[tuple[int, int]],
         saved = json.loads(Path(path).read_text(encoding="utf-8"))
         merges = [(a, b) for a, b in saved["merges"]]
         form = VocabularyForm(**saved.get("form", {}))  # an older file names none
-        build_token_bytes(saved["byte_order"], merges, saved["special_tokens"], form.special_first)
+        build_token_bytes(saved["byte_order"], merges, saved["special_tokens"],
+                          form.special_first, form.missing_bytes)
         regex.compile(form.pattern)
     except (AttributeError, KeyError, TypeError, ValueError, regex.error) as error:
         raise ValueError(f"{path} is not a vocabulary that BPETokenizer.save wrote, or it is "
@@ -127,4 +132,4 @@ def read_gpt2_files(vocab_bpe: str | Path,
     return [byte_of[character] for character in characters], merges
 
 
-# Written by `python -m shared.kit.course copy`: 2b6ac7f5c863
+# Written by `python -m shared.kit.course copy`: 40b64526e5c1

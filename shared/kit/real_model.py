@@ -49,7 +49,7 @@ def claim_of_smollm2(path: Path, sentence: str, true: bool) -> None:
 
 
 def stand_in() -> Path:
-    """A Llama of 3 layers with random weights and a small vocabulary, in the form of SmolLM2's file.
+    """A Llama of 3 layers, random weights and a small vocabulary, in the form of SmolLM2's file.
 
     It knows nothing; with it every cell runs where SmolLM2 cannot be had.
     """
@@ -78,7 +78,7 @@ def visible(text: str) -> str:
 
 
 def stand_in_vocabulary() -> tuple[list[str], list[str]]:
-    """Tokens and merges: special tokens, all bytes, and a few words, each with a space before it."""
+    """Tokens and merges: special tokens, all bytes, a few words, each with a space before it."""
     tokens = SPECIAL + [visible(chr(byte)) for byte in range(256)]
     merges = []
     for word in WORDS:
@@ -91,10 +91,19 @@ def stand_in_vocabulary() -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(tokens)), merges
 
 
-def write_stand_in(path: Path) -> None:
-    """Write the stand-in's file: settings, vocabulary, weights packed as SmolLM2's are."""
-    tokens, merges = stand_in_vocabulary()
-    writer = gguf.GGUFWriter(path, "llama")
+def write_stand_in(
+    path: Path,
+    architecture: str = "llama",
+    pattern: str = "smollm",
+    vocabulary: tuple[list[str], list[str]] | None = None,
+    weights: list[tuple] | None = None,
+) -> None:
+    """Write the stand-in's file: settings, vocabulary, weights packed as SmolLM2's are.
+
+    Tests write other files with other parts: what a loader must refuse.
+    """
+    tokens, merges = vocabulary or stand_in_vocabulary()
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("stand-in")
     writer.add_block_count(LAYERS)
     writer.add_context_length(2048)
@@ -106,13 +115,13 @@ def write_stand_in(path: Path) -> None:
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(pattern)
     writer.add_token_list(tokens)
     writer.add_token_types([3] * len(SPECIAL) + [1] * (len(tokens) - len(SPECIAL)))
     writer.add_token_merges(merges)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
-    for name, weight, packing in stand_in_weights(len(tokens)):
+    for name, weight, packing in weights or stand_in_weights(len(tokens)):
         packed = weight if packing is None else gguf.quants.quantize(weight, packing)
         writer.add_tensor(name, packed, raw_dtype=packing)
     writer.write_header_to_file()

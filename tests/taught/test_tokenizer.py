@@ -12,6 +12,7 @@ from shared.bpe import cut_at_white_space, split_pieces
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
 from shared.tokenizer import BPETokenizer, Tokenizer, check_text, split_at
+from shared.vocabulary import VocabularyForm
 
 END = "<|endoftext|>"
 THEIRS = get_tokenizer()
@@ -273,6 +274,51 @@ def test_special_tokens_are_not_learned_from():
 
 def test_of_overlapping_special_tokens_the_longest_wins():
     assert split_at("<|a|><|a|>b", ["<|a|>", "<|a|>b"]) == ["", "<|a|>", "", "<|a|>b", ""]
+
+
+# ---- vocabularies of another form
+
+SMALL = [*b"abc 12"]  # the bytes that have a token
+OTHER_FORM = VocabularyForm(True, r"\p{N}| ?\p{L}+|\s+(?![^\s\p{N}])|\s+", "<|end|>", 250)
+# ids 0 and 1 are special, 2 to 7 the bytes, then "ab", " ab", "11"
+OTHER = BPETokenizer(SMALL, [(2, 3), (5, 8), (6, 6)], ["<|start|>", "<|end|>"], OTHER_FORM)
+
+
+def test_special_tokens_that_come_first():
+    assert OTHER.special_tokens == {"<|start|>": 0, "<|end|>": 1} and OTHER.eot_token == 1
+    assert OTHER.n_vocab == 11 and OTHER.token_bytes[8:] == [b"ab", b" ab", b"11"]
+    ids = OTHER.encode("<|start|>ab ab<|end|>", allowed_special="all")
+    assert ids == [0, 8, 9, 1] and OTHER.decode(ids) == "<|start|>ab ab<|end|>"
+    with pytest.raises(ValueError, match=r"the special token '<\|end\|>'"):
+        OTHER.encode("a<|end|>")
+
+
+def test_the_forms_pattern_cuts_the_text():
+    assert OTHER.encode("11") == [6, 6], "digits stand alone, so the merge of two cannot apply"
+    assert OTHER.encode("a  12") == [2, 5, 5, 6, 7]
+
+
+def test_bytes_without_a_token_are_left_out():
+    assert OTHER.decode(OTHER.encode("axbéc")) == "abc"
+    assert OTHER.encode("axb") == OTHER.encode("ab") == [8], "as transformers: dropped, then merged"
+    assert OTHER.encode("xyz") == [] == OTHER.encode_ordinary("")
+
+
+@thorough
+@given(st.text("abc 12x\n", max_size=30), st.integers(0, 30))
+def test_another_form_in_chunks_and_saved(text, cut):
+    ids = OTHER.encode(text)
+    assert list(OTHER.encode_iterable([text[:cut], text[cut:]])) == ids
+    assert OTHER.decode(ids) == text.replace("x", "").replace("\n", "")
+
+
+def test_another_form_is_kept_by_save_and_load(tmp_path):
+    OTHER.save(tmp_path / "other.json")
+    loaded = BPETokenizer.load(tmp_path / "other.json")
+    assert loaded.form == OTHER_FORM and loaded.token_bytes == OTHER.token_bytes
+    text = "<|start|>ab  12 abc<|end|>"
+    assert loaded.encode(text, allowed_special="all") == OTHER.encode(text, allowed_special="all")
+    assert loaded.eot_token == 1
 
 
 # ---- the interface

@@ -6,7 +6,15 @@ import pytest
 
 from shared.kit.gpt2_vocabulary import gpt2_files
 from shared.tokenizer import BPETokenizer
-from shared.vocabulary import build_token_bytes
+from shared.vocabulary import (
+    GPT2_FORM,
+    VocabularyForm,
+    build_token_bytes,
+    number_tokens,
+    read_vocabulary,
+    visible_bytes,
+    write_vocabulary,
+)
 
 END = "<|endoftext|>"
 
@@ -42,8 +50,11 @@ def damaged(change):
         damaged(lambda s: s.update(special_tokens=[3])),
         damaged(lambda s: s.update(special_tokens=None)),
         damaged(lambda s: s)[:-40],
+        damaged(lambda s: s.update(form={"missing_bytes": 1})),
+        damaged(lambda s: s.update(form={"pattern": "("})),
+        damaged(lambda s: s.update(form={"colour": "blue"})),
     ],
-    ids=range(19),
+    ids=range(22),
 )
 def test_damaged_vocabulary(tmp_path, content):
     path = tmp_path / "vocabulary.json"
@@ -83,3 +94,54 @@ def test_gpt2_files_that_do_not_fit(tmp_path):
 def test_impossible_merges(merges, hint):
     with pytest.raises(ValueError, match=hint):
         build_token_bytes(range(256), merges, [])
+
+
+# ---- vocabularies of another form
+
+
+def test_a_byte_may_be_missing_only_if_the_form_says_so():
+    assert build_token_bytes(range(255), [], [], missing_bytes=1)[-1] == b"\xfe"
+    for order, missing in ((range(255), 0), (range(256), 1), ([*range(255), 0], 0), ([300], 255)):
+        with pytest.raises(ValueError, match=f"must hold {256 - missing} of the 256 bytes"):
+            build_token_bytes(order, [], [], missing_bytes=missing)
+
+
+def test_special_tokens_may_come_first():
+    parts = ([97, 98], [(2, 3), (4, 2)], ["<a>", "<b>"], True)
+    tokens = build_token_bytes(*parts, missing_bytes=254)
+    assert tokens == [b"<a>", b"<b>", b"a", b"b", b"ab", b"aba"]
+    byte_ids, merges, special = number_tokens(*parts)
+    assert byte_ids == {97: 2, 98: 3} and special == {"<a>": 0, "<b>": 1}
+    assert merges == {(2, 3): 4, (4, 2): 5}
+    last = number_tokens([97, 98], [(0, 1)], ["<a>"], False)
+    assert last == [{97: 0, 98: 1}, {(0, 1): 2}, {"<a>": 3}]
+
+
+@pytest.mark.parametrize("pair", [(0, 2), (1, 3), (2, 4)])
+def test_no_merge_joins_a_special_token_or_one_that_is_not_there_yet(pair):
+    with pytest.raises(ValueError, match="merge 0 joins the ids"):
+        build_token_bytes([97, 98], [pair], ["<a>", "<b>"], True, 254)
+
+
+def test_the_form_is_kept_in_the_file(tmp_path):
+    form = VocabularyForm(True, r"\p{N}|\p{L}+|.", "<b>", 254)
+    parts = ([97, 98], [(2, 3)], ["<a>", "<b>"], form)
+    write_vocabulary(tmp_path / "vocabulary.json", *parts)
+    assert read_vocabulary(tmp_path / "vocabulary.json") == parts
+    saved = json.loads((tmp_path / "vocabulary.json").read_text())
+    del saved["byte_order"][0]
+    (tmp_path / "vocabulary.json").write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match="must hold 2 of the 256 bytes"):
+        read_vocabulary(tmp_path / "vocabulary.json")
+
+
+def test_a_file_without_a_form_has_gpt2s(tmp_path):
+    (tmp_path / "vocabulary.json").write_bytes(damaged(lambda s: s))
+    assert read_vocabulary(tmp_path / "vocabulary.json")[3] == GPT2_FORM
+
+
+def test_every_byte_is_one_visible_character():
+    byte_of = visible_bytes()
+    assert sorted(byte_of.values()) == list(range(256))
+    assert all(len(character) == 1 and not character.isspace() for character in byte_of)
+    assert byte_of["a"] == ord("a") and byte_of["Ġ"] == ord(" ") and byte_of["Ċ"] == ord("\n")
