@@ -75,9 +75,15 @@ class KVCache:
         if self.keys is not None:
             keys = torch.cat([self.keys, keys], dim=2)  # (B, H, S + T, K)
             values = torch.cat([self.values, values], dim=2)  # (B, H, S + T, K)
-        self.keys = keys
         self.values = values
+        self.keys = keys  # last, since they count as the length
         return keys, values
+
+    def keep(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        if self.keys is not None:
+            self.values = self.values[:, :, :length] if length else None
+            self.keys = self.keys[:, :, :length] if length else None
 
 
 def greedy(logits: Tensor) -> Tensor:
@@ -87,20 +93,26 @@ def greedy(logits: Tensor) -> Tensor:
 
 def stream_tokens(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int,
                   choose: Callable[[Tensor], Tensor] = greedy,
-                  eos_id: int | None = None) -> Iterator[Tensor]:
+                  eos_id: int | None = None,
+                  caches: list[KVCache] | None = None) -> Iterator[Tensor]:
     """Yield the next token of each row, (B, 1), one step at a time, with a key-value cache.
 
     A row that has produced `eos_id` goes on with `eos_id`; the stream ends when all rows have.
-    Raises ValueError for an empty prompt, an id outside the vocabulary or a negative count.
+    `caches`, one a block, stay with the caller: what they hold of the prompt is not read again.
+    Raises ValueError for a prompt or numbers that `check_prompt` refuses, or caches of another.
     """
     check_prompt(model, idx, max_new_tokens, context_size)
     ended = torch.zeros(idx.size(0), 1, dtype=torch.bool, device=idx.device)  # (B, 1)
-    caches = [KVCache() for _ in model.trf_blocks]
-    unread = idx[:, -context_size:]  # (B, T)
+    caches = caches or [KVCache() for _ in model.trf_blocks]
+    unread = idx[:, caches[0].length :]  # (B, T)
+    if unread.numel() == 0:
+        raise ValueError(f"the caches hold {caches[0].length} tokens, so nothing of the prompt's "
+                         f"{idx.size(1)} is new: were they filled from another text?")
     for _ in range(max_new_tokens):
         if caches[0].length + unread.size(1) > context_size:
             # at the context's end all positions shift by one: nothing remembered is valid any more
-            caches = [KVCache() for _ in model.trf_blocks]
+            for cache in caches:
+                cache.keep(0)
             unread = idx[:, -context_size:]  # (B, T)
         with torch.no_grad():
             logits = model(unread, caches)[:, -1, :]  # (B, V)
@@ -172,4 +184,4 @@ def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: i
     return torch.cat([idx, *new_tokens], dim=1)
 
 
-# Written by `python -m shared.kit.course copy`: a7601d88051e
+# Written by `python -m shared.kit.course copy`: b718813f4aa9

@@ -22,6 +22,9 @@ from shared.kit.births import (
 )
 from shared.kit.repository import notebook_paths, short_name
 
+GUARD = (  # behind a module that defines `main`: a cell holds definitions only
+    '\n\n\nif __name__ == "__main__":\n    main()'
+)
 FOOTER = (  # and a digest, which shows a change by hand
     "# Written by `python -m shared.kit.course copy`: "
 )
@@ -102,6 +105,8 @@ def written(module: str, cells: Sequence[TaughtCell]) -> str:
     origin = textwrap.fill(f"Written from {places}: change it there.", 98)
     imports = "\n".join(sorted(import_lines(module, cells)))
     body = "\n\n\n".join(cell.source.strip("\n") for cell in own)
+    if any("main" in cell.definitions() for cell in own):
+        body += GUARD
     code = f'"""{summary(module)}\n\n{origin}\n"""\n\n{imports}\n\n\n{body}\n'
     code = sorted_imports(code, module_path(module))
     return f"{code}\n\n{FOOTER}{digest(without_docstring(code))}\n"

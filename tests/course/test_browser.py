@@ -280,3 +280,83 @@ def test_notebook(lab, page, path):
     assert not page.outside, f"the page asked the internet for {page.outside}"
     shot(page, f"{path.parent.name}_{path.stem}")
     page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+
+
+# ---- the chat box
+
+
+def box_notebook(source: str) -> dict:
+    """A notebook with one cell, as Jupyter's contents service takes it."""
+    cell = {"cell_type": "code", "id": "box", "source": source, "metadata": {}, "outputs": []}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel},
+        "cells": [cell | {"execution_count": None}],
+    }
+
+
+COUNTING = """
+import itertools
+from shared.kit.chat_box import ChatBox
+
+def answer(message, system, temperature, top_p):
+    numbers = itertools.count(1) if message == "count without an end" else range(1, 4)
+    return (f"{message} {number}; " for number in numbers)
+
+ChatBox(answer, lambda: None, lambda draft, system: f"<p>draft: {draft}; system: {system}</p>")
+"""
+
+
+def test_a_chat_box_is_talked_to_stopped_and_emptied(lab, page):
+    """Every step waits for what it must bring about: a slow machine needs longer, and no less."""
+    address, token = lab
+    page.goto(f"{address}/lab?token={token}&reset")
+    page.wait_for_function("() => window.jupyterapp?.serviceManager?.isReady")
+    page.evaluate(
+        """notebook => window.jupyterapp.serviceManager.contents.save(
+        'chat_box.ipynb', {type: 'notebook', format: 'json', content: notebook})""",
+        box_notebook(COUNTING),
+    )
+    open_and_run(page, lab, ROOT / "chat_box.ipynb")
+    notebook = page.locator(".jp-Notebook")
+    line = notebook.locator(".widget-text input")
+    said = notebook.locator(".widget-html-content")
+
+    def press(name: str) -> None:
+        notebook.locator(f"button.jupyter-button:not([disabled]):has-text('{name}')").click()
+
+    def wait_for(words: str) -> None:
+        said.filter(has_text=words).first.wait_for()
+
+    line.fill("hello")
+    line.press("Enter")
+    wait_for("hello 3;")
+    assert line.input_value() == ""
+
+    line.press_sequentially("count without an end")
+    line.press("Enter")
+    wait_for("count without an end 5;")
+    shot(page, "chat_box_writing")
+    press("Stop")
+    wait_for("stopped")
+    notebook.locator("button.jupyter-button[disabled]:has-text('Stop')").wait_for()
+    stopped = said.filter(has_text="count without an end 5;").first.inner_text()
+
+    line.fill("once more")
+    press("Send")
+    wait_for("once more 3;")
+    # what was stopped has written nothing since
+    assert stopped.strip() in said.filter(has_text="once more 3;").first.inner_text()
+    shot(page, "chat_box_stopped")
+
+    line.fill("only a draft")
+    line.press("Tab")
+    wait_for("draft: only a draft")
+    press("New")
+    wait_for("a new conversation")
+    said.filter(has_text="hello 3;").wait_for(state="detached")
+    assert line.input_value() == "only a draft"
+    assert not unmeant_errors(page) and notebook.locator(".lab-error").count() == 0
+    page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")

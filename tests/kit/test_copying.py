@@ -56,6 +56,18 @@ def test_order_is_that_of_birth_over_notebooks(house):
     assert "01_data/01_areas, 02_more/01_later: change it there" in text("areas").replace("\n", " ")
 
 
+def test_a_module_with_a_main_can_be_run_and_one_without_says_nothing(house):
+    main = "def main() -> None:\n    print(area(1.0))"
+    house("01_data/01_areas", IMPORTS, ("areas", AREA), ("areas", main), ("rooms", "LIMIT = 5"))
+    copying.copy()
+    assert text("areas").count('\n\n\nif __name__ == "__main__":\n    main()\n') == 1
+    assert "__main__" not in text("rooms")
+    command = [sys.executable, "-m", "shared.areas"]
+    run = subprocess.run(command, cwd=repository.ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("3.14159")
+    assert not copying.differences() and not copying.copy(), "the guard is part of the module"
+
+
 def test_a_name_born_elsewhere_is_imported_from_there(house):
     house("01_data/01_areas", IMPORTS, ("areas", AREA))
     house("01_data/02_rooms", "", ("rooms", "def room(r: float) -> float:\n    return 2 * area(r)"))

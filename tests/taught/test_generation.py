@@ -101,6 +101,62 @@ def test_each_step_reads_one_token_only():
     assert lengths == [4, 1, 1, 1, 1, 1]
 
 
+# ---- caches that the caller keeps
+
+
+def kept_caches(model: GPTModel) -> list[KVCache]:
+    return [KVCache() for _ in model.trf_blocks]
+
+
+def test_kept_caches_read_only_what_is_new_and_change_no_token():
+    model, lengths = gpt(context_length=32), []
+    caches, idx = kept_caches(model), prompt(2, 4)
+    model.tok_emb.register_forward_hook(
+        lambda module, inputs, out: lengths.append(inputs[0].size(1))
+    )
+    for turn in range(3):
+        idx = torch.cat([idx, prompt(2, 3, seed=turn)], dim=1)
+        afresh = streamed(model, idx, 4)
+        lengths.clear()
+        idx = streamed(model, idx, 4, caches=caches)
+        assert torch.equal(idx, afresh)
+        assert lengths == [7 if turn == 0 else 4, 1, 1, 1]  # the last written one and three new
+        assert caches[0].length == idx.size(1) - 1
+
+
+def test_kept_caches_past_the_contexts_end_begin_anew():
+    model = gpt()
+    caches, idx = kept_caches(model), prompt(1, 3)
+    idx = streamed(model, idx, 4, caches=caches)
+    longer = torch.cat([idx, prompt(1, 3, seed=1)], dim=1)
+    assert torch.equal(
+        streamed(model, longer, 5, caches=caches), generate_text_simple(model, longer, 5, 8)
+    )
+
+
+def test_caches_that_leave_nothing_to_read_are_refused():
+    model = gpt()
+    caches, idx = kept_caches(model), prompt(1, 3)
+    list(stream_tokens(model, idx, 2, 8, caches=caches))
+    with pytest.raises(ValueError, match="caches hold 4 tokens.*prompt's 3"):
+        list(stream_tokens(model, idx, 2, 8, caches=caches))
+
+
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_a_cache_keeps_the_first_tokens_and_goes_on_from_there(length):
+    model, idx = gpt(context_length=16), prompt(2, 9)
+    caches = kept_caches(model)
+    model(idx[:, :7], caches)
+    for cache in caches:
+        cache.keep(length)
+        assert cache.length == length
+    logits = model(idx[:, length:], caches)
+    assert torch.allclose(logits, model(idx)[:, length:], atol=1e-5)
+    empty = KVCache()
+    empty.keep(0)
+    assert empty.length == 0
+
+
 def test_only_the_last_tokens_of_a_long_prompt_count():
     model, idx = gpt(), prompt(1, 20)
     assert torch.equal(streamed(model, idx, 6)[:, 12:], streamed(model, idx[:, -8:], 6))
