@@ -23,12 +23,12 @@ from shared.tokenizer import Tokenizer
 END_OF_TEXT = "<|endoftext|>"
 
 
-def extract_response(generated_text: str, prompt: str) -> str:
+def extract_response(generated_text: str, prompt: str, end: str = END_OF_TEXT) -> str:
     """What a model wrote after the prompt, up to the end of text, without white space around it."""
     if not generated_text.startswith(prompt):
         raise ValueError(f"the generated text does not start with the prompt {prompt!r}: "
                          f"{generated_text!r}")
-    return generated_text[len(prompt) :].split(END_OF_TEXT)[0].strip()
+    return generated_text[len(prompt) :].split(end)[0].strip()
 
 
 def generate_responses(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence[str],
@@ -49,6 +49,7 @@ def generate_responses(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence
         raise ValueError(f"a prompt of {max(groups)} tokens leaves no room to answer in a context "
                          f"of {context_size}")
     responses = [""] * len(prompts)
+    end = tokenizer.decode([tokenizer.eot_token])  # each vocabulary has its own
     model.eval()
     for length, numbers in groups.items():
         idx = torch.tensor([encoded[number] for number in numbers], device=device)  # (B, T)
@@ -56,7 +57,7 @@ def generate_responses(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence
         out = generate(model, idx, room, context_size, eos_id=tokenizer.eot_token)  # (B, T + new)
         for number, row in zip(numbers, out, strict=True):
             text = token_ids_to_text(row, tokenizer)
-            responses[number] = extract_response(text, prompts[number])
+            responses[number] = extract_response(text, prompts[number], end)
     model.train(was_training)
     return responses
 
@@ -204,4 +205,4 @@ def load_responses(path: str | Path) -> tuple[list[dict[str, str]], list[str], d
     return records, responses, content["made_by"]
 
 
-# Written by `python -m shared.kit.course copy`: 52791c25bf17
+# Written by `python -m shared.kit.course copy`: 693c7c38911e

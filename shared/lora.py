@@ -1,12 +1,13 @@
 """Low-rank adaptation from scratch.
 
-Written from 05_instruction_finetuning/05_lora: change it there.
+Written from 05_instruction_finetuning/05_lora,
+05_instruction_finetuning/08_finetune_a_real_model: change it there.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -179,4 +180,20 @@ def load_adapter(model: nn.Module, path: str | Path) -> None:
         layer.B.data = tensors[f"{name}.B"].to(layer.B)
 
 
-# Written by `python -m shared.kit.course copy`: 4ae25d5a8b56
+def set_adapter(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy matrices, named as by `adapter_weights`, into a model's adapter.
+
+    Raises ValueError unless names and shapes are those of the adapter, and then changes nothing.
+    """
+    places = adapter_weights(model)
+    found = {name: tuple(weight.shape) for name, weight in weights.items()}
+    needed = {name: tuple(weight.shape) for name, weight in places.items()}
+    if found != needed:
+        wrong = sorted(set(found.items()) ^ set(needed.items()))
+        raise ValueError(f"these matrices belong to another adapter, which differs in {wrong[:2]}: "
+                         "apply_lora with the same layers and rank first")
+    for name, weight in weights.items():
+        places[name].copy_(weight)
+
+
+# Written by `python -m shared.kit.course copy`: 381d838a1409

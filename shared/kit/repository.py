@@ -10,6 +10,7 @@ HEAVY = (
     "05_instruction_finetuning/05_lora",
     "05_instruction_finetuning/06_lora_with_peft",
     "05_instruction_finetuning/07_evaluation",
+    "05_instruction_finetuning/08_finetune_a_real_model",
 )
 
 

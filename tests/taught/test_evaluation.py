@@ -241,6 +241,34 @@ def test_an_answer_ends_at_the_end_token_and_at_the_context():
     assert generate_responses(model, Tokens(), []) == []
 
 
+def test_each_vocabulary_ends_its_answers_with_its_own_token():
+    """A row that ended before the others of its batch goes on with end tokens: they are cut off."""
+
+    class Chat(Tokens):
+        eot_token = 2
+
+        def decode(self, ids):
+            return "".join("<|im_end|>" if i == 2 else chr(i) for i in ids)
+
+    model = create_small_gpt(128, 12)
+    answers = {"abc": "x", "abd": "yyyy"}
+
+    def forward(idx, caches=None):
+        logits = torch.zeros(*idx.shape, 128)
+        for cache in caches:
+            cache.append(*[torch.zeros(len(idx), 4, idx.size(1), 1)] * 2)
+        step = caches[0].length - 3
+        for row, answer in enumerate(answers.values()):
+            token = ord(answer[step]) if step < len(answer) else 2
+            logits[row, -1, token] = 1.0
+        return logits
+
+    model.forward = forward
+    assert generate_responses(model, Chat(), list(answers)) == list(answers.values())
+    assert extract_response("Q: x<|im_end|>", "Q:", "<|im_end|>") == "x"
+    assert extract_response("Q: x<|im_end|>", "Q:") == "x<|im_end|>"
+
+
 def test_answering_stops_when_all_have_ended():
     calls = []
     model = create_small_gpt(128, 40)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -9,11 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import shared.training as training_module
+from shared.finetuning import finetune
 from shared.generation import generate
 from shared.gpt import GPTConfig, GPTModel
+from shared.instructions import create_instruction_dataloader, format_input
+from shared.llama import LlamaConfig, LlamaModel
 from shared.lora import (
     ALL_LINEAR,
     LoRALinear,
+    adapter_weights,
     apply_lora,
     base_fingerprint,
     count_trainable,
@@ -21,8 +27,10 @@ from shared.lora import (
     lora_layers,
     merge_lora,
     save_adapter,
+    set_adapter,
     switch_lora,
 )
+from shared.schedules import attach_clipping, attach_schedule
 
 TINY = GPTConfig(
     vocab_size=50,
@@ -269,3 +277,110 @@ def test_settings_are_stored_beside_the_matrices(tmp_path):
     with safe_open(saved_adapter(tmp_path), framework="pt") as file:
         stored = json.loads(file.metadata()["lora"])
     assert stored["rank"] == 2 and stored["alpha"] == 4 and len(stored["base"]) == 64
+
+
+def test_kept_matrices_come_back_and_others_are_refused():
+    model = tiny_gpt()
+    apply_lora(model, ("W_query", "W_value"), rank=2, alpha=4)
+    start = {name: weight.clone() for name, weight in adapter_weights(model).items()}
+    before = model(some_ids())
+    train(model)
+    learned = {name: weight.clone() for name, weight in adapter_weights(model).items()}
+    after = model(some_ids())
+    set_adapter(model, start)
+    assert torch.equal(model(some_ids()), before) and not torch.equal(before, after)
+    set_adapter(model, learned)
+    assert torch.equal(model(some_ids()), after)
+    name = "trf_blocks.0.att.W_query.A"
+    others = [{}, {**start, "x.A": start[name]}, {**start, name: torch.zeros(3, 24)}]
+    for other in [*others, {n: w for n, w in start.items() if n != name}]:
+        with pytest.raises(ValueError, match="another adapter, which differs in .*"):
+            set_adapter(model, other)
+    assert torch.equal(model(some_ids()), after)
+
+
+HF_PARTS = {  # ours: transformers'
+    "tok_emb": "model.embed_tokens", "norm1": "input_layernorm", "final_norm": "model.norm",
+    "norm2": "post_attention_layernorm", "att.W_query": "self_attn.q_proj", "ff.up": "mlp.up_proj",
+    "att.W_key": "self_attn.k_proj", "att.W_value": "self_attn.v_proj", "out_head": "lm_head",
+    "att.out_proj": "self_attn.o_proj", "ff.gate": "mlp.gate_proj", "ff.down": "mlp.down_proj",
+    "trf_blocks": "model.layers", "scale": "weight",
+}  # fmt: skip
+
+
+def their_name(name):
+    for ours, theirs in HF_PARTS.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
+def twins(rank, alpha):
+    """A small Llama of ours with our adapter, and the same of transformers with PEFT's."""
+    transformers = pytest.importorskip("transformers")
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(3)
+    ours = LlamaModel(LlamaConfig(128, 96, 48, 6, 2, 2, 96))
+    config = transformers.LlamaConfig(
+        vocab_size=128, hidden_size=48, intermediate_size=96, num_hidden_layers=2,
+        num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=96,
+        rms_norm_eps=1e-5, tie_word_embeddings=True,
+    )  # fmt: skip
+    theirs = transformers.LlamaForCausalLM(config)
+    weights = {their_name(name): weight for name, weight in ours.state_dict().items()}
+    assert set(weights) == set(theirs.state_dict())
+    theirs.load_state_dict(weights)
+    apply_lora(ours, ("W_query", "W_value"), rank, alpha)
+    settings = peft.LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
+    )
+    theirs = peft.get_peft_model(theirs, settings)
+    for name, layer in lora_layers(ours).items():
+        twin = theirs.base_model.model.get_submodule(their_name(name))
+        twin.lora_A["default"].weight.data = layer.A.data.clone()
+        twin.lora_B["default"].weight.data = layer.B.data.clone()
+    return ours, theirs
+
+
+def test_our_finetuning_and_pefts_lose_the_same_at_every_step():
+    """Our records, our collate function and our loop; PEFT's model with labels and a mask."""
+    from small_parts import PLAIN, WITH_INPUT, Tokens
+
+    ours, theirs = twins(rank=4, alpha=8)
+    records = [PLAIN, WITH_INPUT, {**PLAIN, "output": "five"}, {**WITH_INPUT, "output": "old"}]
+    load = partial(
+        create_instruction_dataloader, records, Tokens(), batch_size=2,
+        format_prompt=partial(format_input, preamble=False), mask_instruction=True, shuffle=False,
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(
+        [p for p in theirs.parameters() if p.requires_grad],
+        lr=1e-2, betas=(0.9, 0.95), weight_decay=0.1,
+    )  # fmt: skip
+    attach_schedule(optimizer, 12, 2, minimum=5e-4)
+    attach_clipping(optimizer, theirs, max_norm=1.0)
+    expected = []
+    for inputs, targets in [batch for _ in range(6) for batch in load()]:
+        labels = torch.cat([torch.full((2, 1), -100), targets], dim=1)
+        ids = torch.cat([inputs, torch.zeros(2, 1, dtype=torch.long)], dim=1)
+        mask = torch.ones_like(ids)
+        for row, length in enumerate((labels != -100).int().cumsum(1).argmax(1) + 1):
+            mask[row, length:] = 0  # padding is hidden from theirs; ours lets it come last
+        loss = theirs(input_ids=ids, attention_mask=mask, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        expected.append(loss.item())
+    found = []
+    step = training_module.training_step
+
+    def noted(*given):
+        found.append(step(*given))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_module, "training_step", noted)
+        finetune(ours, load(), load(), "cpu", 6, 1e-2, warmup_steps=2, eval_freq=99, progress=False)
+    assert len(found) == 12 and found[-1] < found[0] - 0.05
+    assert found == pytest.approx(expected, abs=1e-5)
+    for name, layer in lora_layers(ours).items():
+        twin = theirs.base_model.model.get_submodule(their_name(name))
+        assert torch.allclose(layer.B, twin.lora_B["default"].weight, atol=1e-4)
