@@ -16,7 +16,7 @@ from shared.gguf_weights import UNPACK
 from shared.kit.plots import BLUE, ORANGE
 from shared.tokenizer import BPETokenizer
 
-LONGEST = 40  # tokens of an answer
+LONGEST = 24  # tokens of an answer
 
 
 def block_figure(block: np.ndarray) -> Figure:
