@@ -41,21 +41,17 @@ def check_pair(pair: Any) -> None:
     """Raise ValueError unless a pair has a prompt and two different answers, all of them text."""
     for field in ("prompt", "chosen", "rejected"):
         if not isinstance(pair, dict) or not isinstance(pair.get(field), str):
-            raise ValueError(f"a pair needs the text {field!r}, but this is {pair!r}: give it "
-                             "'prompt', 'chosen' and 'rejected'")
+            raise ValueError(f"a pair needs the text {field!r}, and this is {pair!r}: add it")
         if not pair[field].strip():
-            raise ValueError(f"{field!r} is empty in {pair!r}: an empty answer has nothing to "
-                             "learn from, leave the pair out")
+            raise ValueError(f"{field!r} is empty in {pair!r}: leave the pair out")
     if pair["chosen"] == pair["rejected"]:
-        raise ValueError(f"chosen and rejected are the same, {pair['chosen']!r}: such a pair "
-                         "prefers nothing, leave it out")
+        raise ValueError(f"both answers are {pair['chosen']!r}: leave out what prefers nothing")
 
 
 class PreferenceDataset(Dataset):
     """Ids of each pair: chosen, then rejected, each as (prompt and answer, length of the prompt).
 
-    Raises ValueError for no pairs, and for a pair that is not one or is longer than the context,
-    naming its number.
+    Raises ValueError for no pairs, and for a wrong pair or one too long, naming its number.
     """
 
     def __init__(self, pairs: Sequence[dict[str, str]], tokenizer: Tokenizer,
@@ -140,10 +136,8 @@ def evaluate_preferences(model: nn.Module, reference: nn.Module,
 
 def preference_loss(model: nn.Module, reference: nn.Module, inputs: Tensor, targets: Tensor,
                     beta: float, chosen_weight: float = 0.0) -> Tensor:
-    """Mean DPO loss of a batch, (2B, T) each -> ().
-
-    To it is added chosen_weight times the usual loss of the chosen answers, in nats a token.
-    """
+    """Mean DPO loss of a batch, (2B, T) each -> (), plus chosen_weight times the chosen answers'
+    usual loss, in nats a token."""
     chosen, rejected = sequence_log_probs(model, inputs, targets).chunk(2)  # (B,) each
     with torch.no_grad():  # the reference is frozen
         before = sequence_log_probs(reference, inputs, targets).chunk(2)
@@ -157,7 +151,7 @@ def preference_loss(model: nn.Module, reference: nn.Module, inputs: Tensor, targ
 def preference_step(model: nn.Module, reference: nn.Module, batch: Sequence,
                     optimizer: torch.optim.Optimizer, device: torch.device | str, beta: float,
                     chosen_weight: float, step: int) -> float:
-    """One step on a batch of pairs, its gradients clipped; the loss before it."""
+    """One step on a batch of pairs with clipped gradients; returns the loss."""
     inputs, targets = batch[0].to(device), batch[1].to(device)  # (2B, T) each
     optimizer.zero_grad()
     loss = preference_loss(model, reference, inputs, targets, beta, chosen_weight)
@@ -220,4 +214,4 @@ def train_preferences(model: nn.Module, reference: nn.Module, train_loader: Data
     return history
 
 
-# Written by `python -m shared.kit.course copy`: 536154e44653
+# Written by `python -m shared.kit.course copy`: 23263bcf1bbd

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from shared.checks import Exercise
@@ -52,10 +51,11 @@ def judge_wrong_label(answer: Finder) -> str | None:
         now, then = 10 * draw(2, 9, seed=seed), 10 * draw(2, 9, seed=100 + seed)
         margins = (now[0] - then[0]) - (now[1] - then[1])
         right = int(margins.argmin())
+        unlikely = now[0] - now[1]
         slips = {
             int(margins.argmax()): "that pair has the largest margin: its label is the surest",
-            int((now[0] - now[1]).argmin()): "without the reference a pair looks wrong only because "
-            "its chosen answer was unlikely from the start",
+            int(unlikely.argmin()): "without the reference a pair looks wrong only because its "
+            "chosen answer was unlikely from the start",
             int(now[0].argmin()): "the least likely chosen answer need not be wrong: compare it "
             "with its rejected one",
         }

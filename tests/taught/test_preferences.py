@@ -1,4 +1,4 @@
-"""Pairs are refused or scored; the loss is that of the paper and of TRL; training can be stopped."""
+"""Pairs are refused or scored; the loss is that of the paper and of TRL; training can stop."""
 
 import copy
 import math
@@ -192,7 +192,7 @@ def test_a_beta_that_is_not_above_0_is_refused(beta):
         ("a, b, c", "a, b, c"),
         ({"prompt": "a", "chosen": " ", "rejected": "c"}, "'chosen' is empty"),
         ({"prompt": "a", "chosen": "b", "rejected": ""}, "'rejected' is empty"),
-        ({"prompt": "a", "chosen": "b", "rejected": "b"}, "prefers nothing"),
+        ({"prompt": "a", "chosen": "b", "rejected": "b"}, "both answers are .b."),
     ],
 )
 def test_a_wrong_pair_is_refused_by_its_number(pair, words):
@@ -266,7 +266,9 @@ def test_what_is_measured_is_what_it_says():
         prompt = Tokens().encode(pair["prompt"])
         ids = torch.tensor([prompt + Tokens().encode(pair["chosen"])])
         with torch.no_grad():
-            now, then = (net(ids)[0, len(prompt) - 1 :].log_softmax(-1) for net in (model, reference))
+            now, then = (
+                net(ids)[0, len(prompt) - 1 :].log_softmax(-1) for net in (model, reference)
+            )
         distances.append(F.kl_div(then, now, log_target=True, reduction="sum") / len(now))
     assert found["distance"] == pytest.approx(torch.stack(distances).mean().item(), abs=1e-4)
 
