@@ -81,16 +81,13 @@ def draw_map(name: str, notebooks: Collection[str]) -> str:
         fill = BLUE if place in here else PALE if place in seen else "#fff"
         shapes += box(place, fill)
     shapes += here_marker(here[0], part)
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-            ' font-family="system-ui, sans-serif" font-size="13" text-anchor="middle">',
-            f"<title>Map of the course: {escape(' and '.join(here))}</title>",
-            f"<desc>{escape(alt_text(name, notebooks))}</desc>",
-            *shapes,
-            "</svg>\n",
-        ]
+    root = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        ' font-family="system-ui, sans-serif" font-size="13" text-anchor="middle">'
     )
+    title = f"<title>Map of the course: {escape(' and '.join(here))}</title>"
+    description = f"<desc>{escape(alt_text(name, notebooks))}</desc>"
+    return "\n".join([root, title, description, *shapes, "</svg>\n"])
 
 
 def alt_text(name: str, notebooks: Collection[str]) -> str:
