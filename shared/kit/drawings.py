@@ -34,7 +34,7 @@ PLACES = {
     "04_pretraining/08_scaling_laws": ("training",),
     "04_pretraining/09_open_a_real_model": ("GPT",),
     "04_pretraining/10_chat": ("next token",),
-    "04_pretraining/11_inside_a_real_model": ("attention",),
+    "04_pretraining/11_inside_a_real_model": ("GPT",),
     "05_instruction_finetuning/01_instruction_data": ("instructions",),
     "05_instruction_finetuning/02_batching": ("instructions",),
     "05_instruction_finetuning/03_dataloaders": ("instructions",),
