@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as W
 
 from shared.kit.settled_text import SettledText
-from shared.kit.widgets import WIDE, error_html, kernel_loop, slider
+from shared.kit.widgets import WIDE, align, error_html, kernel_loop, slider
 
 BUBBLE = "display:inline-block;border-radius:8px;padding:4px 10px;margin:2px;max-width:85%;"
 SIDES = {"user": ("right", "#cfe3f1"), "assistant": ("left", "#e8e8e8")}
@@ -80,6 +80,7 @@ class ChatBox:
         buttons = [self.send_button, self.stop_button, self.new_button]
         line = W.HBox([self.line.widget, *buttons], layout=W.Layout(flex_flow="row wrap"))
         controls = [self.system, self.temperature, self.top_p]
+        align({control.description: control for control in controls})
         self.box = W.VBox([*controls, self.transcript, line, self.message, self.seen_part])
         steps = {
             self.send_button: self.line.submit,
