@@ -34,7 +34,7 @@ def wall_figure(maps: Tensor, chosen: tuple[int, int] | None = None) -> Figure:
             top, left = head * side, layer * side
             wall[top : top + T, left : left + T] = maps[layer, head].sqrt()
     figure, ax = plt.subplots(figsize=(1 + 0.32 * L, 0.9 + 0.32 * H), layout="constrained")
-    ax.imshow(wall, cmap="cividis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+    ax.imshow(wall.numpy(), cmap="cividis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     ax.set_xticks([T / 2 + side * i for i in range(L)], range(L), fontsize=8)
     ax.set_yticks([T / 2 + side * i for i in range(H)], range(H), fontsize=8)
     ax.tick_params(length=0)
