@@ -54,7 +54,8 @@ def attention_maps(model: LlamaModel, idx: Tensor) -> Tensor:
 def score_back(maps: Tensor, back: int, first: int) -> Tensor:
     """Mean weight of each head on the token `back` before: (L, B, H, T, T) -> (L, H).
 
-    The mean is over the tokens from number `first` on. Raises ValueError unless 1 <= back <= first < T.
+    The mean is over the tokens from number `first` on.
+    Raises ValueError unless 1 <= back <= first < T.
     """
     T = maps.size(-1)
     if not 1 <= back <= first < T:
@@ -132,4 +133,4 @@ def logit_lens(model: LlamaModel, states: Tensor) -> Tensor:
         return model.out_head(model.final_norm(states))
 
 
-# Written by `python -m shared.kit.course copy`: acf4cb603936
+# Written by `python -m shared.kit.course copy`: 19e1217a6ff7
