@@ -9,7 +9,8 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from shared.export import hugging_face_name, new_folder, write_json
+from shared.export import hugging_face_name
+from shared.folders import new_folder, write_json
 from shared.llama import LlamaModel
 from shared.lora import apply_lora, linear_layers, lora_layers
 
@@ -101,4 +102,4 @@ def load_from_peft(model: LlamaModel, folder: str | Path) -> None:
         layer.A.data, layer.B.data = (matrix.to(layer.A) for matrix in found[name])
 
 
-# Written by `python -m shared.kit.course copy`: 77aae8ccb0cb
+# Written by `python -m shared.kit.course copy`: b8db10e48a81

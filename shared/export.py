@@ -3,10 +3,7 @@
 Written from 05_instruction_finetuning/11_take_it_away: change it there.
 """
 
-import json
 import re
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from shared.bpe import GPT2_PATTERN
+from shared.folders import new_folder, write_json
 from shared.gguf_weights import SMOLLM_PATTERN
 from shared.llama import LlamaModel
 from shared.lora import lora_layers
@@ -138,33 +136,6 @@ def fast_tokenizer(tokenizer: BPETokenizer) -> tokenizers.Tokenizer:
     return fast
 
 
-def new_folder(path: str | Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write files into a folder beside `path`, then rename it: all of them or none.
-
-    Raises FileExistsError if there is anything at `path` but an empty folder. What `fill` raises
-    goes on to the caller, and leaves nothing behind.
-    """
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"{path.name} is there and is not empty, so nothing was written: "
-                              "name a new folder, or empty this one")
-    part = path.with_name(f"{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a run that was killed
-    part.mkdir(parents=True)
-    try:
-        fill(part)
-        if path.is_dir():
-            path.rmdir()  # Windows renames onto a free name only
-        part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file of settings."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-
-
 def model_card(name: str, base: str, licence: str, data: str, changes: str) -> str:
     """The text of README.md: what the model is made of, and under which licence it may be used.
 
@@ -205,4 +176,4 @@ def save_llama(model: LlamaModel, tokenizer: BPETokenizer, folder: str | Path, c
     new_folder(folder, fill)
 
 
-# Written by `python -m shared.kit.course copy`: 8e2bdfcaebee
+# Written by `python -m shared.kit.course copy`: d6e626478b0b

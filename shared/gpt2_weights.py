@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import hf_hub_download
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shared.counting import count_parameters
+from shared.folders import new_folder, write_json
 from shared.gpt import GPTConfig, GPTModel
 
 GPT2_SIZES = {
@@ -136,4 +138,59 @@ def book_weights(saved: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: weight for name, weight in weights.items() if not name.endswith(".att.mask")}
 
 
-# Written by `python -m shared.kit.course copy`: 237a7955e281
+def hugging_face_gpt2(model: GPTModel) -> dict[str, Tensor]:
+    """A GPTModel's weights under Hugging Face's names: the inverse of gpt2_weights.
+
+    Biases that it has not are zeros. Raises ValueError if it lacks another weight.
+    """
+    weights = model.state_dict()
+    tensors = {}
+    for part, place, kind in GPT2_PARTS[:-1]:  # the last is the head
+        for i in range(model.cfg.n_layers if "{}" in part else 1):
+            ours, theirs = part.format(i), f"transformer.{place.format(i)}"
+            scale = "scale" if kind == "norm" else "weight"
+            if f"{ours}.{scale}" not in weights:
+                raise ValueError(f"the model has no {ours}.{scale}: is it a GPTModel, and is its "
+                                 "adapter, if it has one, merged?")
+            weight = weights[f"{ours}.{scale}"]
+            if kind not in ("norm", "embedding"):
+                weight = weight.T  # (in, out)
+            bias = weights.get(f"{ours}.{'shift' if kind == 'norm' else 'bias'}")
+            if bias is None:
+                bias = weight.new_zeros(weight.size(-1))
+            if kind in ("second third", "last third"):
+                weight = torch.cat([tensors[f"{theirs}.weight"], weight], dim=1)  # (D, 2D or 3D)
+                bias = torch.cat([tensors[f"{theirs}.bias"], bias])  # (2D or 3D,)
+            tensors[f"{theirs}.weight"] = weight.contiguous()
+            if kind != "embedding":
+                tensors[f"{theirs}.bias"] = bias
+    if model.out_head.weight is not model.tok_emb.weight:
+        tensors["lm_head.weight"] = weights["out_head.weight"]
+    return tensors
+
+
+def save_gpt2(model: GPTModel, folder: str | Path, end_id: int | None = None) -> None:
+    """Write a GPTModel as a folder that transformers loads as a GPT-2, all of it or nothing.
+
+    `end_id` is the token that ends a text. Raises ValueError for a model that is no GPTModel,
+    FileExistsError for a folder that is not empty.
+    """
+    cfg = model.cfg
+    tensors = {name: tensor.cpu() for name, tensor in hugging_face_gpt2(model).items()}
+    config = {
+        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "dtype": "float32",
+        "vocab_size": cfg.vocab_size, "n_positions": cfg.context_length, "n_embd": cfg.emb_dim,
+        "n_head": cfg.n_heads, "n_layer": cfg.n_layers, "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5, "embd_pdrop": cfg.drop_rate, "attn_pdrop": cfg.drop_rate,
+        "resid_pdrop": cfg.drop_rate, "tie_word_embeddings": "lm_head.weight" not in tensors,
+        "bos_token_id": end_id, "eos_token_id": end_id,
+    }
+
+    def fill(part: Path) -> None:
+        save_file(tensors, part / "model.safetensors", metadata={"format": "pt"})
+        write_json(part / "config.json", config)
+
+    new_folder(folder, fill)
+
+
+# Written by `python -m shared.kit.course copy`: 23a2c73f1915

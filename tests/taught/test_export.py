@@ -1,4 +1,4 @@
-"""A LlamaModel as Hugging Face's folder: transformers gives the same logits and ids; nothing half written."""
+"""A LlamaModel as a folder of Hugging Face: transformers gives the same logits and the same ids."""
 
 import json
 
@@ -17,7 +17,6 @@ from shared.export import (
     hugging_face_llama,
     hugging_face_name,
     model_card,
-    new_folder,
     save_llama,
     visible_tokens,
 )
@@ -172,51 +171,6 @@ def test_a_blank_card_is_refused():
     assert "license: apache-2.0" in model_card("a", "b", "apache-2.0", "c", "d")
     with pytest.raises(ValueError, match="data is blank"):
         model_card("a", "b", "mit", " ", "d")
-
-
-# ---- whole or not at all
-
-
-def test_a_folder_appears_whole(tmp_path):
-    seen = []
-
-    def fill(part):
-        (part / "one").write_text("1")
-        seen.append((tmp_path / "a" / "new").exists())
-
-    new_folder(tmp_path / "a" / "new", fill)
-    assert seen == [False] and (tmp_path / "a" / "new" / "one").read_text() == "1"
-    (tmp_path / "empty").mkdir()
-    new_folder(tmp_path / "empty", fill)
-    assert (tmp_path / "empty" / "one").read_text() == "1"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "empty"]
-
-
-def test_what_fails_leaves_nothing(tmp_path):
-    def fill(part):
-        (part / "one").write_text("1")
-        raise OSError("No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        new_folder(tmp_path / "new", fill)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_is_not_empty_is_not_touched(tmp_path):
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / "mine.txt").write_text("mine")
-    for path in (old, old / "mine.txt"):
-        with pytest.raises(FileExistsError, match=f"{path.name} is there and is not empty"):
-            new_folder(path, lambda part: pytest.fail("it must not be called"))
-    assert [path.name for path in tmp_path.rglob("*")] == ["old", "mine.txt"]
-
-
-def test_what_a_killed_run_left_does_not_come_along(tmp_path):
-    (tmp_path / "new.part").mkdir()
-    (tmp_path / "new.part" / "half").write_text("half")
-    new_folder(tmp_path / "new", lambda part: (part / "one").write_text("1"))
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["one"]
 
 
 def test_files_are_plain(tokenizer, tmp_path):

@@ -11,7 +11,16 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from shared.counting import count_parameters
 from shared.generation import generate
 from shared.gpt import GPTModel
-from shared.gpt2_weights import GPT2_SIZES, book_weights, find_gpt2, gpt2_weights, load_gpt2
+from shared.gpt2_weights import (
+    GPT2_SIZES,
+    book_weights,
+    find_gpt2,
+    gpt2_weights,
+    hugging_face_gpt2,
+    load_gpt2,
+    save_gpt2,
+)
+from shared.lora import apply_lora
 
 SMALL = replace(
     GPT2_SIZES["gpt2"],
@@ -163,6 +172,55 @@ def test_a_file_in_the_cache_is_found(monkeypatch, tmp_path):
 
     monkeypatch.setattr("shared.gpt2_weights.hf_hub_download", cached)
     assert find_gpt2("gpt2") == tmp_path / "model.safetensors"
+
+
+# ---- the way back
+
+
+def test_there_and_back_every_number_is_the_same(reference, tmp_path):
+    theirs, path = reference
+    save_gpt2(load_gpt2(path, SMALL), tmp_path / "back")
+    before, after = load_file(path), load_file(tmp_path / "back" / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+def test_transformers_gives_our_logits(bias, tied, tmp_path):
+    torch.manual_seed(5)
+    ours = GPTModel(replace(SMALL, qkv_bias=bias, tie_weights=tied)).eval()
+    with torch.no_grad():
+        for weight in ours.parameters():
+            weight += torch.randn(weight.shape) / 10
+    save_gpt2(ours, tmp_path / "model", end_id=100)
+    theirs = GPT2LMHeadModel.from_pretrained(tmp_path / "model").eval()
+    assert (theirs.lm_head.weight is theirs.transformer.wte.weight) is tied
+    assert theirs.config.eos_token_id == 100
+    idx = torch.randint(101, (3, 24), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert ours(idx).std() > 0.1
+        assert (ours(idx) - theirs(idx).logits).abs().max() < 1e-4
+
+
+def test_names_are_those_of_hugging_face(reference):
+    theirs, path = reference
+    ours = hugging_face_gpt2(load_gpt2(path, SMALL))
+    wanted = {name: weight.shape for name, weight in theirs.state_dict().items()}
+    wanted.pop("lm_head.weight")  # tied
+    assert {name: weight.shape for name, weight in ours.items()} == wanted
+
+
+def test_what_would_not_arrive_whole_is_refused(reference, tmp_path):
+    model = load_gpt2(reference[1], SMALL)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="old is there and is not empty"):
+        save_gpt2(model, tmp_path / "old")
+    apply_lora(model, ["W_query"], 2, 4)
+    with pytest.raises(ValueError, match="no trf_blocks.0.att.W_query.weight.*adapter.*merged"):
+        save_gpt2(model, tmp_path / "new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["old", "mine.txt"]
 
 
 # ---- files of the book's code
