@@ -1,5 +1,6 @@
 """What must hold for notebooks too: a cell never run fails, nothing leaves the machine."""
 
+import functools
 import os
 import sys
 
@@ -17,10 +18,27 @@ os.environ.pop("LLM_COURSE_TEXT", None)
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
+REAL_MODEL = {"compared with SmolLM2": 0, "run with another model, not compared": 0}
+
+
+@functools.cache
+def smollm2_is_at_hand():
+    """Whether the notebooks open SmolLM2, so that what its cells print can be compared."""
+    from shared.kit.real_model import is_smollm2, language_model_file
+
+    return is_smollm2(language_model_file())
+
+
 def pytest_runtest_setup(item):
     cell = getattr(item, "cell", None)
     if cell is None:
         return
+    if "real-model" in cell.metadata.get("tags", []):
+        if smollm2_is_at_hand():
+            REAL_MODEL["compared with SmolLM2"] += 1
+        else:
+            item.options["check"] = False  # it must run all the same
+            REAL_MODEL["run with another model, not compared"] += 1
     if cell.execution_count is None and cell.source.strip():
         pytest.fail(
             "this code cell has no stored run, so nbval would compare nothing: "
@@ -35,3 +53,10 @@ def closed_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what became of the cells whose output belongs to a real language model."""
+    for fate, cells in REAL_MODEL.items():
+        if cells:
+            terminalreporter.write_line(f"real-model cells {fate}: {cells}")

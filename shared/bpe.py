@@ -39,12 +39,12 @@ def merge_pair(ids: Sequence[int], pair: tuple[int, int], new_id: int) -> list[i
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
-def split_pieces(text: str) -> list[str]:
+def split_pieces(text: str, pattern: str = GPT2_PATTERN) -> list[str]:
     """The pieces of a text that no token may cross; joined, they give the text.
 
     Source: Radford et al. 2019, section 2.2.
     """
-    return regex.findall(GPT2_PATTERN, text)
+    return regex.findall(pattern, text)
 
 
 def apply_merges(ids: Sequence[int], merges: Mapping[tuple[int, int], int]) -> list[int]:
@@ -127,4 +127,4 @@ def cut_at_white_space(chunks: Iterable[str]) -> Iterator[str]:
     yield "".join(held)
 
 
-# Written by `python -m shared.kit.course copy`: 64ee84e72af1
+# Written by `python -m shared.kit.course copy`: 3a58fbecfa6d

@@ -40,7 +40,7 @@ def generate_responses(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence
     """
     was_training = model.training
     device = next(model.parameters()).device
-    context_size = model.pos_emb.num_embeddings
+    context_size = model.cfg.context_length
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
     groups = defaultdict(list)  # number of tokens -> which prompts
     for number, ids in enumerate(encoded):
@@ -204,4 +204,4 @@ def load_responses(path: str | Path) -> tuple[list[dict[str, str]], list[str], d
     return records, responses, content["made_by"]
 
 
-# Written by `python -m shared.kit.course copy`: e3d9255a037b
+# Written by `python -m shared.kit.course copy`: 52791c25bf17

@@ -25,8 +25,8 @@ def token_ids_to_text(token_ids: Tensor, tokenizer: Tokenizer) -> str:
 
 def check_prompt(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: int) -> None:
     """Raise ValueError for a prompt, (B, T), or numbers from which nothing can be generated."""
-    vocab_size = model.tok_emb.num_embeddings
-    context_length = model.pos_emb.num_embeddings
+    vocab_size = model.cfg.vocab_size
+    context_length = model.cfg.context_length
     if idx.dim() != 2 or idx.numel() == 0:
         raise ValueError(f"the prompt has shape {tuple(idx.shape)}: "
                          "it must be (B, T) with at least one token each")
@@ -172,4 +172,4 @@ def generate(model: nn.Module, idx: Tensor, max_new_tokens: int, context_size: i
     return torch.cat([idx, *new_tokens], dim=1)
 
 
-# Written by `python -m shared.kit.course copy`: bf1aae6502a1
+# Written by `python -m shared.kit.course copy`: a7601d88051e

@@ -10,7 +10,15 @@ from typing import Any, Protocol, runtime_checkable
 import regex
 
 from shared.bpe import apply_merges, cut_at_white_space, learn_merges, split_pieces
-from shared.vocabulary import build_token_bytes, read_gpt2_files, read_vocabulary, write_vocabulary
+from shared.vocabulary import (
+    GPT2_FORM,
+    VocabularyForm,
+    build_token_bytes,
+    number_tokens,
+    read_gpt2_files,
+    read_vocabulary,
+    write_vocabulary,
+)
 
 
 def check_text(text: str) -> str:
@@ -78,10 +86,11 @@ def learn_vocabulary(text: str, vocab_size: int,
 def encode_ordinary(tokenizer: "BPETokenizer", text: str) -> list[int]:
     """Token ids of a text in which nothing is special; up to 50,000 short pieces are remembered."""
     ids = []
-    for piece in split_pieces(check_text(text)):
+    for piece in split_pieces(check_text(text), tokenizer.form.pattern):
         found = tokenizer.known.get(piece)
         if found is None:
-            in_bytes = [tokenizer.byte_ids[byte] for byte in piece.encode("utf-8")]
+            known = [byte for byte in piece.encode("utf-8") if byte in tokenizer.byte_ids]
+            in_bytes = [tokenizer.byte_ids[byte] for byte in known]
             found = apply_merges(in_bytes, tokenizer.merges)
             if len(piece) <= 50 and len(tokenizer.known) < 50_000:
                 tokenizer.known[piece] = found
@@ -164,13 +173,13 @@ class BPETokenizer:
     decode_single_token_bytes = decode_single_token_bytes
 
     def __init__(self, byte_order: Sequence[int], merges: Sequence[tuple[int, int]],
-                 special_tokens: Sequence[str]) -> None:
-        self.token_bytes = build_token_bytes(byte_order, merges, special_tokens)
+                 special_tokens: Sequence[str], form: VocabularyForm = GPT2_FORM) -> None:
+        parts = (byte_order, merges, special_tokens, form.special_first)
+        self.token_bytes = build_token_bytes(*parts)
         self.n_vocab = len(self.token_bytes)
-        self.byte_ids = {byte: i for i, byte in enumerate(byte_order)}
-        self.merges = {pair: 256 + i for i, pair in enumerate(merges)}
-        self.special_tokens = {name: 256 + len(merges) + i for i, name in enumerate(special_tokens)}
-        self.eot_token = self.special_tokens.get("<|endoftext|>")
+        self.byte_ids, self.merges, self.special_tokens = number_tokens(*parts)
+        self.form = form
+        self.eot_token = self.special_tokens.get(form.end_token)
         self.known: dict[str, list[int]] = {}  # ids of pieces that were encoded before
 
     @classmethod
@@ -190,7 +199,7 @@ class BPETokenizer:
         return cls(*read_vocabulary(path))
 
     def save(self, path: str | Path) -> None:
-        write_vocabulary(path, self.byte_ids, self.merges, self.special_tokens)
+        write_vocabulary(path, self.byte_ids, self.merges, self.special_tokens, self.form)
 
 
 @runtime_checkable
@@ -203,7 +212,7 @@ class Tokenizer(Protocol):
 
     @property
     def eot_token(self) -> int | None:
-        """The id of <|endoftext|>, None if the vocabulary lacks it."""
+        """The id of the token that ends a text, None if the vocabulary lacks it."""
 
     def encode(self, text: str, *, allowed_special: Set[str] = frozenset()) -> list[int]:
         """Token ids of a text; of the special tokens only the allowed ones become one id each."""
@@ -212,4 +221,4 @@ class Tokenizer(Protocol):
         """The text of token ids."""
 
 
-# Written by `python -m shared.kit.course copy`: 318309819c83
+# Written by `python -m shared.kit.course copy`: ed1a611c5a73

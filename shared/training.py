@@ -78,7 +78,7 @@ def generate_and_print_sample(model: nn.Module, tokenizer: Tokenizer, device: to
     """Print on one line what the model writes, greedily, after start_context."""
     was_training = model.training
     model.eval()
-    context_size = model.pos_emb.num_embeddings
+    context_size = model.cfg.context_length
     idx = text_to_token_ids(start_context, tokenizer).to(device)  # (1, T)
     new_tokens = stream_tokens(model, idx, max_new_tokens, context_size)  # each (1, 1)
     out = torch.cat([idx, *new_tokens], dim=1)  # (1, T + new)
@@ -221,4 +221,4 @@ def train_model(model: nn.Module, train_loader: DataLoader, val_loader: DataLoad
     return state.train_losses, state.val_losses, state.track_tokens_seen
 
 
-# Written by `python -m shared.kit.course copy`: a2295e795a86
+# Written by `python -m shared.kit.course copy`: 51243a703387

@@ -33,6 +33,8 @@ PLACES = {
     "04_pretraining/07_scaling_out": ("training",),
     "04_pretraining/08_scaling_laws": ("training",),
     "04_pretraining/09_open_a_real_model": ("GPT",),
+    "04_pretraining/10_chat": ("next token",),
+    "04_pretraining/11_inside_a_real_model": ("attention",),
     "05_instruction_finetuning/01_instruction_data": ("instructions",),
     "05_instruction_finetuning/02_batching": ("instructions",),
     "05_instruction_finetuning/03_dataloaders": ("instructions",),
@@ -43,6 +45,7 @@ PLACES = {
     "05_instruction_finetuning/08_finetune_a_real_model": ("finetuning",),
     "05_instruction_finetuning/09_preferences": ("answers",),
     "05_instruction_finetuning/10_rewards": ("answers",),
+    "05_instruction_finetuning/11_take_it_away": ("finetuning",),
 }
 WIDTH, HEIGHT = 760, 158
 # left, top, width, height; what stands inside of another place comes after it

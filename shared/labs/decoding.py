@@ -32,7 +32,7 @@ def draw_samples(
         return torch.stack(drawn)  # (B, 1)
 
     choose = greedy if temperature == 0 else draw
-    context_size = model.pos_emb.num_embeddings
+    context_size = model.cfg.context_length
     rows = idx.repeat(len(seeds), 1)  # (B, T)
     return torch.cat(list(stream_tokens(model, rows, max_new_tokens, context_size, choose)), dim=1)
 
@@ -54,7 +54,7 @@ def draw_decoding(
     idx = text_to_token_ids(prompt, tokenizer)  # (1, T)
     if idx.numel() == 0:
         raise ValueError("the prompt is empty: type at least one character")
-    context_size = model.pos_emb.num_embeddings
+    context_size = model.cfg.context_length
     k = top_k or None
     p = top_p if top_p < 1 else None
     with torch.no_grad():

@@ -61,7 +61,7 @@ def answer_view(
         raise ValueError("type an instruction, such as: Name the capital of Peru.")
     entry = {"instruction": instruction.strip(), "input": text.strip(), "output": ""}
     prompt = tokenizer.encode(format_prompt(entry) + RESPONSE_MARK)
-    context_size = model.pos_emb.num_embeddings
+    context_size = model.cfg.context_length
     if len(prompt) >= context_size:
         raise ValueError(
             f"the prompt has {len(prompt)} tokens, the model reads {context_size}: shorten it"

@@ -58,7 +58,7 @@ class Counting(nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.model, self.calls, self.pos_emb = model, [], model.pos_emb
+        self.model, self.calls, self.cfg = model, [], model.cfg
 
     def forward(self, idx):
         self.calls.append((self.training, torch.is_grad_enabled()))

@@ -1,0 +1,1 @@
+"""GGUF files in our LlamaModel."""

@@ -1,0 +1,1 @@
+"""The Llama agrees with transformers'."""
