@@ -458,6 +458,23 @@ def _family_records(family: Family) -> list[Record]:
     return records[:RECORDS_PER_FAMILY]
 
 
+def tasks_of(name: str) -> list[list[Record]]:
+    """All that a family can ask, one list for each of its items: the same question in all its phrasings.
+
+    The items come in the family's order. Raises ValueError for an unknown family.
+    """
+    family = next((family for family in _TABLE if family.name == name), None)
+    if family is None:
+        raise ValueError(f"no family is named {name!r}: there are {', '.join(FAMILIES)}")
+    return [
+        [
+            {"instruction": instruction.format(*item), "input": text.format(*item), "output": family.solve(*item)}
+            for instruction, text in family.prompts
+        ]
+        for item in family.items
+    ]
+
+
 def generate_records() -> list[Record]:
     """All records in file order: rounds of one record a family, each round shuffled by a hash.
 

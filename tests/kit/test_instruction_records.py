@@ -372,3 +372,20 @@ def test_the_order_does_not_depend_on_the_hash_seed(seed):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert json.loads(run.stdout) == RECORDS
+
+
+@pytest.mark.parametrize("family", ir.FAMILIES)
+def test_the_tasks_of_a_family_are_true_and_hold_its_records(family):
+    tasks = ir.tasks_of(family)
+    for phrasings in tasks:
+        assert len(phrasings) == 3 and len({record["output"] for record in phrasings}) == 1
+        for record in phrasings:
+            ir.check_record(record)
+            assert ir.family_of(record) == family
+    every = [record for phrasings in tasks for record in phrasings]
+    assert all(record in every for record in of_family(family))
+
+
+def test_the_tasks_of_no_family_are_refused():
+    with pytest.raises(ValueError, match="no family is named 'poetry'"):
+        ir.tasks_of("poetry")

@@ -62,3 +62,11 @@ class Tokens:
 
     def decode(self, ids):
         return "".join("<|endoftext|>" if i == 0 else chr(i) for i in ids)
+
+
+def letter_gpt(context_length: int = 12, seed: int = 0, vocab_size: int = 128) -> GPTModel:
+    """A small model without dropout that reads what `Tokens` writes."""
+    torch.manual_seed(seed)
+    return GPTModel(
+        GPTConfig(vocab_size, context_length, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.0)
+    )
