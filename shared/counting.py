@@ -56,6 +56,20 @@ def training_bytes(cfg: GPTConfig, B: int, T: int) -> dict[str, int]:
             "activations": activation_bytes(cfg, B, T)}
 
 
+def kv_cache_bytes(n_layers: int, n_kv_heads: int, head_dim: int, tokens: int, batch: int = 1,
+                   bytes_each: int = 4) -> int:
+    """Bytes of the keys and values of so many tokens in each of `batch` texts.
+
+    Raises ValueError for a number below 1.
+    """
+    numbers = {"n_layers": n_layers, "n_kv_heads": n_kv_heads, "head_dim": head_dim,
+               "tokens": tokens, "batch": batch, "bytes_each": bytes_each}
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name}={number} must be at least 1")
+    return 2 * n_layers * n_kv_heads * head_dim * tokens * batch * bytes_each
+
+
 def flops_per_token(cfg: GPTConfig, T: int) -> int:
     """Floating-point operations for each of T tokens in a forward pass; backward takes twice."""
     D = cfg.emb_dim
@@ -65,4 +79,4 @@ def flops_per_token(cfg: GPTConfig, T: int) -> int:
     return 2 * (cfg.n_layers * (block + attention) + output_head)  # multiply and add
 
 
-# Written by `python -m shared.kit.course copy`: acc0000d245e
+# Written by `python -m shared.kit.course copy`: 5f66ef661c05

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from shared.counting import activation_bytes, count_parameters, flops_per_token
+from shared.counting import activation_bytes, count_parameters, flops_per_token, kv_cache_bytes
 from shared.gpt import GPTConfig
 from shared.kit.plots import BLUE, ORANGE, PINK, SKY
 
@@ -59,7 +59,8 @@ def draw_calculator(
         tie_weights=tied,
     )
     figure = size_figure(cfg, memory_bars(cfg, precision, batch))
-    return figure, calculator_table(cfg, cpu)
+    cache = cache_bytes(cfg, precision, batch)
+    return figure, calculator_table(cfg, cpu, cache)
 
 
 def size_figure(cfg: GPTConfig, memory: Mapping[str, Sequence[float]]) -> Figure:
@@ -86,14 +87,24 @@ def size_figure(cfg: GPTConfig, memory: Mapping[str, Sequence[float]]) -> Figure
     return figure
 
 
-def calculator_table(cfg: GPTConfig, cpu: float) -> str:
-    """A GPT's parameters as a tree, and what its training takes as a table, in HTML."""
+def cache_bytes(cfg: GPTConfig, precision: str, batch: int) -> int:
+    """Keys and values of a batch of full contexts; never in int8, which is for weights alone."""
+    each = max(2, PRECISIONS[precision][0])
+    head_dim = cfg.emb_dim // cfg.n_heads
+    return kv_cache_bytes(
+        cfg.n_layers, cfg.n_heads, head_dim, cfg.context_length, batch, bytes_each=each
+    )
+
+
+def calculator_table(cfg: GPTConfig, cpu: float, cache: int) -> str:
+    """A GPT's parameters as a tree, what its training takes and what its writing keeps, in HTML."""
     forward = flops_per_token(cfg, cfg.context_length)
     per_second = cpu * 1e9 / (3 * forward)
     rows = (
         ("operations a token, forward and backward", f"{3 * forward / 1e9:,.2f} GFLOP"),
         (f"training on a CPU of {cpu:,.0f} GFLOP/s", f"at most {per_second:,.0f} tokens a second"),
         ("in a night of eight hours", f"at most {per_second * NIGHT / 1e6:,.1f} million tokens"),
+        ("keys and values of the batch, while it writes", f"{cache / 1e6:,.1f} MB"),
     )
     table = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows)
     both = f"{parameter_tree(cfg)}<table>{table}</table>"

@@ -80,6 +80,13 @@ def test_the_lab_trains_in_as_many_gigabytes_as_the_formula_says():
     assert f"{8 * 3600 / seconds / 1e6:.1f} million tokens" in table
 
 
+def test_the_lab_tells_the_size_of_the_cache():
+    full = 2 * 12 * 768 * 1024 * 4  # keys and values of a batch of 4, numbers without their bytes
+    for precision, each in (("float32", 4), ("bfloat16, mixed", 2), ("int8, to run only", 2)):
+        _, table = draw_calculator(**SMALL | {"precision": precision})
+        assert f"{full * each / 1e6:,.1f} MB" in table
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -7,8 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from shared.counting import activation_bytes, count_parameters, flops_per_token, training_bytes
+from shared.counting import (
+    activation_bytes,
+    count_parameters,
+    flops_per_token,
+    kv_cache_bytes,
+    training_bytes,
+)
+from shared.generation import KVCache
 from shared.gpt import GPT_CONFIG_124M, GPTConfig, GPTModel
+from shared.llama import LlamaConfig, LlamaModel
 
 GPT2 = replace(GPT_CONFIG_124M, context_length=1024, tie_weights=True, qkv_bias=True)
 
@@ -78,3 +86,32 @@ def test_training_takes_sixteen_bytes_a_parameter_and_the_activations():
     cfg = GPT_CONFIG_124M
     sizes = training_bytes(cfg, 2, 256)
     assert sum(sizes.values()) == 16 * 162_419_712 + activation_bytes(cfg, 2, 256)
+
+
+@pytest.mark.parametrize(
+    "model, n_kv_heads",
+    [
+        (GPTModel(GPTConfig(11, 9, emb_dim=12, n_heads=3, n_layers=2)), 3),
+        (LlamaModel(LlamaConfig(11, 9, 24, n_heads=6, n_kv_heads=2, n_layers=3, hidden_dim=8)), 2),
+    ],
+)
+def test_the_cache_holds_the_bytes_that_the_formula_says(model, n_kv_heads):
+    cfg = model.cfg
+    caches = [KVCache() for _ in model.trf_blocks]
+    for T in (5, 1):
+        model(torch.zeros(2, T, dtype=torch.long), caches)
+    held = sum(cache.keys.nbytes + cache.values.nbytes for cache in caches)
+    head_dim = cfg.emb_dim // cfg.n_heads
+    assert held == kv_cache_bytes(cfg.n_layers, n_kv_heads, head_dim, tokens=6, batch=2)
+    assert held == 2 * kv_cache_bytes(
+        cfg.n_layers, n_kv_heads, head_dim, tokens=6, batch=2, bytes_each=2
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["n_layers", "n_kv_heads", "head_dim", "tokens", "batch", "bytes_each"]
+)
+def test_a_cache_of_nothing_names_the_number(name):
+    numbers = {"n_layers": 2, "n_kv_heads": 3, "head_dim": 4, "tokens": 5}
+    with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
+        kv_cache_bytes(**numbers | {name: 0})
