@@ -20,7 +20,8 @@ def token_names(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 def wall_figure(maps: Tensor, chosen: tuple[int, int] | None = None) -> Figure:
     """The weights of all heads, (L, H, T, T), as small pictures: layers across, heads down.
 
-    `chosen`, a layer and a head, is framed. Raises ValueError for other shapes or another head.
+    Shades are square roots; weights below 0.05 are left out. `chosen`, a layer and a head, is
+    framed. Raises ValueError for other shapes or another head.
     """
     if maps.dim() != 4 or maps.size(2) != maps.size(3):
         raise ValueError(f"the maps have shape {tuple(maps.shape)}: give (L, H, T, T)")
@@ -28,11 +29,12 @@ def wall_figure(maps: Tensor, chosen: tuple[int, int] | None = None) -> Figure:
     if chosen is not None and not (0 <= chosen[0] < L and 0 <= chosen[1] < H):
         raise ValueError(f"there is no head {chosen}: layers 0 to {L - 1}, heads 0 to {H - 1}")
     side = T + max(1, T // 12)  # a picture and the gap beside it
+    shades = (torch.where(maps < 0.05, 0.0, maps).sqrt() * 16).round() / 16  # 17 make small files
     wall = torch.full((H * side, L * side), torch.nan)
     for layer in range(L):
         for head in range(H):
             top, left = head * side, layer * side
-            wall[top : top + T, left : left + T] = maps[layer, head].sqrt()
+            wall[top : top + T, left : left + T] = shades[layer, head]
     figure, ax = plt.subplots(figsize=(1 + 0.32 * L, 0.9 + 0.32 * H), layout="constrained")
     ax.imshow(wall.numpy(), cmap="cividis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     ax.set_xticks([T / 2 + side * i for i in range(L)], range(L), fontsize=8)

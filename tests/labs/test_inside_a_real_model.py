@@ -20,6 +20,7 @@ def test_token_names_show_spaces_and_breaks():
 def test_each_head_stands_in_its_place():
     maps = torch.zeros(3, 2, 4, 4)
     maps[2, 1] = torch.eye(4) * 0.25
+    maps[2, 1, 3, 0] = 0.04  # too faint
     ax = wall_figure(maps, (2, 1)).axes[0]
     wall = torch.as_tensor(ax.images[0].get_array().filled(float("nan")))
     assert wall.shape == (2 * 5, 3 * 5)
