@@ -1,6 +1,7 @@
 """A LlamaModel as a folder of Hugging Face: transformers gives the same logits and the same ids."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from shared.kit.real_model import write_stand_in
 from shared.llama import LlamaConfig, LlamaModel
 from shared.lora import apply_lora, lora_layers, merge_lora
 from shared.tokenizer import BPETokenizer
+from shared.vocabulary import GPT2_FORM
 
 CARD = model_card("test", "none", "mit", "none", "none")
 
@@ -126,6 +128,17 @@ def test_a_vocabulary_of_gpt2s_form(tmp_path):
     for sample in (text, "a hat of 1000", *TEXTS):
         ids = own.encode(sample, allowed_special="all")
         assert fast_tokenizer(own).encode(sample).ids == ids
+
+
+def test_digits_are_split_first_where_the_pattern_says_so(tokenizer):
+    merges = [(ord("1"), ord("0")), (256, ord("0"))]  # "10", "100"
+    text = "in 100 of 1000 cases"
+    for form, pieces in ((tokenizer.form, 20), (GPT2_FORM, 15)):
+        end = "<|im_end|>" if form is tokenizer.form else "<|endoftext|>"
+        own = BPETokenizer(range(256), merges, [end], replace(form, special_first=False))
+        ids = own.encode(text)
+        assert len(ids) == pieces
+        assert fast_tokenizer(own).encode(text).ids == ids
 
 
 def test_two_tokens_that_look_alike_are_refused():
