@@ -104,6 +104,17 @@ def pairs_to_halves(weight: Tensor, n_heads: int) -> Tensor:
     return rows.transpose(1, 2).reshape(weight.shape)  # (H K, D)
 
 
+def gguf_names(cfg: LlamaConfig) -> dict[str, str]:
+    """Our names of all weights of a model, and the file's; a tied head has none of its own."""
+    names = {}
+    for ours, theirs in GGUF_PARTS.items():
+        copies = cfg.n_layers if "{}" in ours else 1
+        names |= {ours.format(i): theirs.format(i) for i in range(copies)}
+    if cfg.tie_weights:
+        del names["out_head.weight"]
+    return names
+
+
 def gguf_config(file: GGUFReader, context_length: int | None = None) -> LlamaConfig:
     """The configuration of a Llama file; a shorter context saves memory while it writes.
 
@@ -135,17 +146,6 @@ def gguf_config(file: GGUFReader, context_length: int | None = None) -> LlamaCon
         norm_eps=gguf_setting(file, "llama.attention.layer_norm_rms_epsilon"),
         tie_weights="output.weight" not in names,
     )
-
-
-def gguf_names(cfg: LlamaConfig) -> dict[str, str]:
-    """Our names of all weights of a model, and the file's; a tied head has none of its own."""
-    names = {}
-    for ours, theirs in GGUF_PARTS.items():
-        copies = cfg.n_layers if "{}" in ours else 1
-        names |= {ours.format(i): theirs.format(i) for i in range(copies)}
-    if cfg.tie_weights:
-        del names["out_head.weight"]
-    return names
 
 
 def load_llama(path: str | Path, context_length: int | None = None) -> LlamaModel:
@@ -218,4 +218,4 @@ def gguf_tokenizer(path: str | Path) -> BPETokenizer:
     return tokenizer
 
 
-# Written by `python -m shared.kit.course copy`: a81e3e0f4187
+# Written by `python -m shared.kit.course copy`: 71452f55264d
