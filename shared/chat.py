@@ -128,10 +128,9 @@ def chat_answer(chat: Chat, message: str, temperature: float = 0.0, top_p: float
     """
     choose = token_chooser(temperature, top_p, generator)
     turns = [*chat.turns, make_turn("user", message, chat.tokenizer)]
-    fitting = fit_turns(turns, chat.room)
-    chat.dropped += len(turns) - len(fitting)
-    chat.turns = fitting
-    ids = conversation_ids(fitting, chat.tokenizer)
+    chat.turns = fit_turns(turns, chat.room)
+    chat.dropped += len(turns) - len(chat.turns)
+    ids = conversation_ids(chat.turns, chat.tokenizer)
     idx = torch.tensor([ids], device=next(chat.model.parameters()).device)  # (1, T)
     forget_after(chat, common_start(chat.read, ids[:-1]))  # one at least is to be read
     stream = stream_tokens(chat.model, idx, chat.max_new_tokens, chat.context_size, choose,
@@ -218,4 +217,4 @@ if __name__ == "__main__":
     main()
 
 
-# Written by `python -m shared.kit.course copy`: 1339b380bb75
+# Written by `python -m shared.kit.course copy`: 67abc8a06050

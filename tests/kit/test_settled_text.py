@@ -86,14 +86,14 @@ def test_enter_before_any_text():
 def test_enter_before_the_last_letters():
     clock = Clock()
     line, events = field(clock)
-    arrive(line, "hel")
+    arrive(line, "good")
     enter(line)
     clock.move(0.9 * SETTLE_SECONDS)
-    arrive(line, "hello")
+    arrive(line, "good morning")
     clock.move(0.9 * SETTLE_SECONDS)
     assert not sends(events)
     clock.move(SETTLE_SECONDS)
-    assert sends(events) == ["hello"]
+    assert sends(events) == ["good morning"]
 
 
 def test_each_enter_sends_once():
