@@ -1,4 +1,4 @@
-"""The lab on packing: sizes are arithmetic, F32 changes nothing, the answer is the packed model's."""
+"""The lab on packing: sizes are arithmetic, F32 changes nothing, the packed model answers."""
 
 import re
 
