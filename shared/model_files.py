@@ -39,8 +39,7 @@ def holds_gguf(path: Path) -> bool:
         return file.read(4) == b"GGUF"
 
 
-def open_language_model(path: Path,
-                        tokenizer: Path | None = None) -> tuple[nn.Module, Tokenizer]:
+def open_language_model(path: Path, tokenizer: Path | None = None) -> tuple[nn.Module, Tokenizer]:
     """Model and tokenizer of a GGUF file, or of a checkpoint of this course.
 
     Raises ValueError for a file that is neither, or a tokenizer of another size.
@@ -59,4 +58,4 @@ def open_language_model(path: Path,
     return model.eval(), tokenizer_of(config["vocab_size"], tokenizer)
 
 
-# Written by `python -m shared.kit.course copy`: c5a220d4049f
+# Written by `python -m shared.kit.course copy`: 375b1b2a087d
