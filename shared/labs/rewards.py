@@ -1,4 +1,6 @@
-"""The lab of 05_instruction_finetuning/10_rewards: a training by reward, watched step by step."""
+"""05_instruction_finetuning/10_rewards: its task of letters, its curves, and its lab, which shows a
+training by reward step by step.
+"""
 
 import copy
 import time
@@ -9,13 +11,73 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import nn
+from torch import Tensor, nn
 
+from shared.answer_groups import answer_texts, sample_groups
+from shared.gpt import GPTConfig, GPTModel
+from shared.instructions import RESPONSE_MARK
 from shared.kit.plots import BLUE, GREEN, ORANGE, PINK, RED, SKY, table
 from shared.reward_training import RewardSettings, RewardTraining, reward_step
 from shared.schedules import attach_clipping
+from shared.training import calc_loss_batch
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY)
+
+
+class LetterTokenizer:
+    """Eight letters, the mark that ends a prompt, and an end token."""
+
+    letters, n_vocab, eot_token = "abcdefgh>", 10, 9
+
+    def encode(self, text: str) -> list[int]:
+        return [self.letters.index(letter) for letter in text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(self.letters[i] for i in ids)
+
+
+def draw_prompts(count: int, seed: int) -> list[str]:
+    """Six letters each, drawn with repetition, and the mark."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(8, (count, 6), generator=generator).tolist()
+    return [LetterTokenizer().decode(row) + ">" for row in rows]
+
+
+def supervised_start(written: Sequence[str], steps: int, seed: int = 123) -> GPTModel:
+    """A small GPT that has read the right answers to these prompts for some steps."""
+    torch.manual_seed(seed)
+    cfg = GPTConfig(10, context_length=16, emb_dim=48, n_heads=4, n_layers=3, drop_rate=0.0)
+    model, letters = GPTModel(cfg), LetterTokenizer()
+    texts = [prompt + "".join(sorted(prompt[:-1])) for prompt in written]
+    ids = torch.tensor([[*letters.encode(text), letters.eot_token] for text in texts])  # (N, 14)
+    targets = ids[:, 1:].clone()  # (N, 13)
+    targets[:, :6] = -100  # the prompt is not to be learned
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.1)
+    for _ in range(steps):
+        rows = torch.randint(len(ids), (32,))
+        loss = calc_loss_batch(ids[rows, :-1], targets[rows], model, "cpu")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def drawn_right(
+    model: nn.Module,
+    tokenizer: Any,
+    form: Callable[[dict[str, str]], str],
+    tasks: Sequence[dict[str, str]],
+    judge: Callable[[dict[str, str], str], float],
+    draws: int = 8,
+) -> Tensor:
+    """The rewards of some drawn answers to each task, asked one by one: (tasks, draws)."""
+    rows = []
+    for number, task in enumerate(tasks):
+        ids = torch.tensor([tokenizer.encode(form(task) + RESPONSE_MARK)])  # (1, T)
+        generator = torch.Generator().manual_seed(number)
+        groups = sample_groups(model, ids, draws, 24, tokenizer.eot_token, generator=generator)
+        rows.append([judge(task, answer) for answer in answer_texts(groups, tokenizer)[0]])
+    return torch.tensor(rows)
 
 
 def all_right(prompt: str, answer: str) -> float:
@@ -70,7 +132,10 @@ def reward_curves(
             colour = COLOURS[number % len(COLOURS)]
             curve(ax, history, key, smooth, color=colour, label=name)
         ax.set(xlabel="step", ylabel=labels[key])
-        ax.set_ylim(bottom=0)
+        if key in ("reward", "silent"):
+            ax.set_ylim(-0.03, 1.05)
+        else:
+            ax.set_ylim(bottom=0)
     axes[0, 0].legend(fontsize=8)
     figure.tight_layout()
     return figure

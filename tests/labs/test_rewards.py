@@ -7,17 +7,69 @@ import torch
 from matplotlib.figure import Figure
 
 from shared.gpt import GPTConfig, GPTModel
-from shared.labs.rewards import REWARDS, reward_curves, reward_runs, smoothed
+from shared.labs.rewards import (
+    REWARDS,
+    LetterTokenizer,
+    draw_prompts,
+    drawn_right,
+    reward_curves,
+    reward_runs,
+    smoothed,
+    supervised_start,
+)
 
 
-class Letters:
-    n_vocab, eot_token = 10, 9
+def test_the_task_of_letters():
+    letters = LetterTokenizer()
+    prompts = draw_prompts(50, 1)
+    assert prompts == draw_prompts(50, 1) != draw_prompts(50, 2)
+    for prompt in prompts:
+        assert len(prompt) == 7 and prompt[-1] == ">" and set(prompt[:-1]) <= set("abcdefgh")
+        assert letters.decode(letters.encode(prompt)) == prompt
+    assert max(letters.encode("h>")) < letters.eot_token < letters.n_vocab
+
+
+def test_the_start_learns_the_answers_not_the_prompts():
+    first, later = (supervised_start(draw_prompts(20, 1), steps) for steps in (1, 25))
+    ids = torch.tensor(
+        [
+            [*LetterTokenizer().encode(f"{p}{''.join(sorted(p[:-1]))}"), 9]
+            for p in draw_prompts(20, 1)
+        ]
+    )
+    losses = []
+    for model in (first, later):
+        with torch.no_grad():
+            losses.append(
+                torch.nn.functional.cross_entropy(
+                    model(ids[:, :-1])[:, 6:].flatten(0, 1), ids[:, 7:].flatten()
+                ).item()
+            )
+    assert losses[1] < 0.8 * losses[0]
+
+
+def test_tasks_are_judged_draw_by_draw():
+    torch.manual_seed(0)
+    model = GPTModel(GPTConfig(128, 60, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.0))
+    judged = []
+
+    def judge(task, answer):
+        judged.append((task["n"], answer))
+        return float(task["n"])
+
+    rows = drawn_right(model, Tokens(), lambda task: "ab", [{"n": 1}, {"n": 0}], judge, draws=3)
+    assert rows.tolist() == [[1, 1, 1], [0, 0, 0]] and len(judged) == 6
+    assert len({answer for _, answer in judged}) > 1
+
+
+class Tokens:
+    eot_token = 0
 
     def encode(self, text):
-        return ["abcdefgh>".index(letter) for letter in text]
+        return [ord(c) for c in text]
 
     def decode(self, ids):
-        return "".join("abcdefgh>"[i] for i in ids)
+        return "".join(map(chr, ids))
 
 
 @pytest.mark.parametrize(
@@ -53,8 +105,9 @@ def run(runs, steps=7, **changes):
     before = copy.deepcopy(start.state_dict())
     values = {"group_size": 4, "reward": "all right", "rate": 1e-3, "penalty": 0.0, **changes}
     prompts = ["abcdef>", "fedcba>"]
-    for shown in reward_runs(start, Letters(), prompts, lambda m: (3, 5), runs, steps, **values):
-        yield shown
+    yield from reward_runs(
+        start, LetterTokenizer(), prompts, lambda m: (3, 5), runs, steps, **values
+    )
     assert all(torch.equal(weight, before[name]) for name, weight in start.state_dict().items())
 
 

@@ -1,4 +1,4 @@
-"""A training by reward: it learns what is paid, resumes to the bit, stops, and refuses bad input."""
+"""A training by reward: it learns what is paid, resumes, stops, refuses bad input."""
 
 import copy
 import math
