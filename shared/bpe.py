@@ -4,7 +4,7 @@ Written from 01_data/02_byte_pair_encoding, 01_data/05_tokenizer_for_strangers: 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 import regex
@@ -112,6 +112,14 @@ def learn_merges(pieces: Sequence[str], num_merges: int) -> list[tuple[int, int]
     return merges
 
 
+def split_at(text: str, marks: Collection[str]) -> list[str]:
+    """The text cut around each of the marks: text, mark, text, ..., text. The longest wins."""
+    if not marks:
+        return [text]
+    longest_first = sorted(marks, key=len, reverse=True)
+    return regex.split(f"({'|'.join(map(regex.escape, longest_first))})", text)
+
+
 def cut_at_white_space(chunks: Iterable[str]) -> Iterator[str]:
     """The same text in other parts, each ending where white space begins: no piece is cut."""
     held: list[str] = []
@@ -127,4 +135,4 @@ def cut_at_white_space(chunks: Iterable[str]) -> Iterator[str]:
     yield "".join(held)
 
 
-# Written by `python -m shared.kit.course copy`: 3a58fbecfa6d
+# Written by `python -m shared.kit.course copy`: 0cd0c7856aba

@@ -174,8 +174,7 @@ def load_llama(path: str | Path, context_length: int | None = None) -> LlamaMode
             raise ValueError(f"{theirs} has the shape {tuple(weight.shape)}, the file's settings "
                              f"ask for {tuple(places[ours].shape)}: the file is damaged")
         if theirs.endswith(("attn_q.weight", "attn_k.weight")):
-            head_dim = cfg.emb_dim // cfg.n_heads
-            weight = pairs_to_halves(weight, weight.size(0) // head_dim)
+            weight = pairs_to_halves(weight, weight.size(0) * cfg.n_heads // cfg.emb_dim)
         places[ours].data.copy_(weight)
     return model.eval()
 
@@ -218,4 +217,4 @@ def gguf_tokenizer(path: str | Path) -> BPETokenizer:
     return tokenizer
 
 
-# Written by `python -m shared.kit.course copy`: 71452f55264d
+# Written by `python -m shared.kit.course copy`: ef5c733cb1b2

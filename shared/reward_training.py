@@ -38,7 +38,7 @@ class RewardSettings:
             raise ValueError(f"penalty={self.penalty} must be 0 or above, clip={self.clip} above 0")
 
 
-def check_reference(model: nn.Module, penalty: float, reference: nn.Module | None) -> None:
+def check_penalty(model: nn.Module, penalty: float, reference: nn.Module | None) -> None:
     """Raise ValueError for a penalty without a reference, or one with another vocabulary."""
     if penalty > 0 and reference is None:
         raise ValueError(f"penalty={penalty} needs a reference: a copy of the model at the start")
@@ -57,7 +57,7 @@ class RewardTraining:
                  reward: Callable[[str, str], float], optimizer: torch.optim.Optimizer,
                  settings: RewardSettings, reference: nn.Module | None = None,
                  seed: int = 123) -> None:
-        check_reference(model, settings.penalty, reference)
+        check_penalty(model, settings.penalty, reference)
         if not prompts:
             raise ValueError("no prompts: there is nothing to answer")
         self.model, self.optimizer, self.reference = model, optimizer, reference
@@ -155,4 +155,4 @@ def train_on_rewards(training: RewardTraining, steps: int, progress: bool = True
     return training.history
 
 
-# Written by `python -m shared.kit.course copy`: 744247d62083
+# Written by `python -m shared.kit.course copy`: d540fa271dda

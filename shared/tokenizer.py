@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import regex
 
-from shared.bpe import apply_merges, cut_at_white_space, learn_merges, split_pieces
+from shared.bpe import apply_merges, cut_at_white_space, learn_merges, split_at, split_pieces
 from shared.vocabulary import (
     GPT2_FORM,
     VocabularyForm,
@@ -34,14 +34,6 @@ def check_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
-
-
-def split_at(text: str, marks: Collection[str]) -> list[str]:
-    """The text cut around each of the marks: text, mark, text, ..., text. The longest wins."""
-    if not marks:
-        return [text]
-    longest_first = sorted(marks, key=len, reverse=True)
-    return regex.split(f"({'|'.join(map(regex.escape, longest_first))})", text)
 
 
 def split_special(text: str, special_tokens: Collection[str], allowed: Any,
@@ -224,4 +216,4 @@ class Tokenizer(Protocol):
         """The text of token ids."""
 
 
-# Written by `python -m shared.kit.course copy`: 6a3e69669753
+# Written by `python -m shared.kit.course copy`: 8d15e9d12fe6

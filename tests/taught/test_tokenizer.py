@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.bpe import cut_at_white_space, split_pieces
+from shared.bpe import cut_at_white_space, split_at, split_pieces
 from shared.kit.corpora import load_corpus
 from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
-from shared.tokenizer import BPETokenizer, Tokenizer, check_text, split_at
+from shared.tokenizer import BPETokenizer, Tokenizer, check_text
 from shared.vocabulary import VocabularyForm
 
 END = "<|endoftext|>"
