@@ -251,7 +251,7 @@ def test_each_vocabulary_ends_its_answers_with_its_own_token():
             return "".join("<|im_end|>" if i == 2 else chr(i) for i in ids)
 
     model = create_small_gpt(128, 12)
-    answers = {"abc": "x", "abd": "yyyy"}
+    answers = {"abc": "x", "abz": "yyyy"}
 
     def forward(idx, caches=None):
         logits = torch.zeros(*idx.shape, 128)
