@@ -1,5 +1,6 @@
 """Which language model the notebooks open: SmolLM2, the reader's own GGUF file, or a stand-in."""
 
+import functools
 import os
 import tempfile
 from pathlib import Path
@@ -39,7 +40,16 @@ def language_model_file() -> Path:
 
 def is_smollm2(path: Path) -> bool:
     """Whether a file is the SmolLM2 that the course's pages speak of."""
-    return path.name == GGUF_FILE and sha256_of(path) == GGUF_SHA256
+    if path.name != GGUF_FILE:
+        return False
+    state = path.stat()
+    return known_sha256(path, state.st_mtime_ns, state.st_size) == GGUF_SHA256
+
+
+@functools.cache
+def known_sha256(path: Path, changed: int, size: int) -> str:
+    """The SHA-256 of a file, read once as long as the file is the same."""
+    return sha256_of(path)
 
 
 def claim_of_smollm2(path: Path, sentence: str, true: bool) -> None:
