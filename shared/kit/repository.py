@@ -6,11 +6,15 @@ ROOT = Path(__file__).parent.parent.parent
 # more than a minute on two quiet cores
 HEAVY = (
     "04_pretraining/03_pretraining_162m",
+    "04_pretraining/09_open_a_real_model",
+    "04_pretraining/10_chat",
     "05_instruction_finetuning/04_finetuning",
     "05_instruction_finetuning/05_lora",
     "05_instruction_finetuning/06_lora_with_peft",
     "05_instruction_finetuning/07_evaluation",
     "05_instruction_finetuning/08_finetune_a_real_model",
+    "05_instruction_finetuning/09_preferences",
+    "05_instruction_finetuning/10_rewards",
 )
 
 
