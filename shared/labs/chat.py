@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from shared.chat import Chat, chat_answer
+from shared.chat import Chat, chat_answer, common_start
 from shared.conversation import TURN_END, TURN_START, Turn, mark_id
 from shared.kit.plots import PALE, token_boxes
 from shared.tokenizer import Tokenizer
@@ -57,7 +57,8 @@ def chat_parts(
         yield from chat_answer(chat, message, temperature, top_p, generator)
 
     def seen(draft: str, system: str) -> str:
-        note = f", {len(chat.read)} of them in the cache"
+        ids = [token for turn in chat.turns for token in turn.ids]
+        note = f", {common_start(chat.read, ids)} of them in the cache"
         if chat.dropped:
             note += f"; {chat.dropped} turns no longer fit and were dropped"
         if draft:

@@ -58,6 +58,7 @@ def test_the_parts_of_a_box(chat):
     assert "4 turns no longer fit" in seen("", "")
     restart()
     assert chat.turns == []
+    assert "0 of them in the cache" in seen("", ""), "what the caches still hold is not seen"
 
 
 def test_draws_come_from_the_generator(chat):
