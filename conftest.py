@@ -1,9 +1,12 @@
 """What must hold for notebooks too: a cell never run fails, nothing leaves the machine."""
 
+import collections
 import functools
 import os
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 # a proxy that refuses at once: neither a test nor a notebook's kernel reaches past this machine
@@ -17,8 +20,22 @@ os.environ.pop("LLM_COURSE_TEXT", None)
 # notebook down tenfold
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# notebooks run beside each other, each on its share of the cores
+CORES = os.cpu_count() or 1
+BESIDE_EACH_OTHER = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+if BESIDE_EACH_OTHER > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, CORES // BESIDE_EACH_OTHER)))
+GIB_A_NOTEBOOK = 5  # the largest takes 4.4
+MOST_BESIDE_EACH_OTHER = 4  # more would wait for the longest notebook
 
-REAL_MODEL = {"compared with SmolLM2": 0, "run with another model, not compared": 0}
+
+def pytest_xdist_auto_num_workers(config):
+    """How many files run at once: as cores and free memory allow; one file needs no helper."""
+    if len(config.args) == 1 and not Path(config.args[0].split("::")[0]).is_dir():
+        return 0
+    room = psutil.virtual_memory().available // 2**30 // GIB_A_NOTEBOOK
+    workers = min(CORES, room, MOST_BESIDE_EACH_OTHER)
+    return workers if workers > 1 else 0
 
 
 @functools.cache
@@ -39,10 +56,10 @@ def pytest_runtest_setup(item):
         return
     if "real-model" in cell.metadata.get("tags", []):
         if opens_smollm2(item.path):
-            REAL_MODEL["compared with SmolLM2"] += 1
+            item.user_properties.append(("real model", "compared with SmolLM2"))
         else:
             item.options["check"] = False  # it must run all the same
-            REAL_MODEL["run with another model, not compared"] += 1
+            item.user_properties.append(("real model", "run with another model, not compared"))
     if cell.execution_count is None and cell.source.strip():
         pytest.fail(
             "this code cell has no stored run, so nbval would compare nothing: "
@@ -61,6 +78,13 @@ def closed_figures():
 
 def pytest_terminal_summary(terminalreporter):
     """Say what became of the cells whose output belongs to a real language model."""
-    for fate, cells in REAL_MODEL.items():
-        if cells:
-            terminalreporter.write_line(f"real-model cells {fate}: {cells}")
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    fates = collections.Counter(
+        value
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == "real model"
+    )
+    for fate, cells in sorted(fates.items()):
+        terminalreporter.write_line(f"real-model cells {fate}: {cells}")
