@@ -14,6 +14,8 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
+from shared.kit.kept_answers import is_the_courses, keep, kept_answer, topic
+
 ATTEMPTS: dict[str, int] = {}
 DONE: set[str] = set()
 FRAMES_SHOWN = 3
@@ -103,19 +105,27 @@ def what_was_raised(error: Exception) -> str:
     return "\n".join(lines)
 
 
+def not_attempted(name: str) -> str:
+    """What is said of an empty answer: also where an earlier, right one is kept."""
+    path = kept_answer(name)
+    return "not attempted yet" + (f"; solved before: your answer is kept in {path}" if path else "")
+
+
 def verdict(name: str, answer: Any) -> str:
     """What `check` says of an answer."""
     exercise = find(name)
     if answer is None:
-        return "not attempted yet"
+        return not_attempted(name)
     try:
         hint = exercise.judge(answer)
     except Exception as error:
         if isinstance(error, NotImplementedError) and not error.args:  # a stub nobody has filled in
-            return "not attempted yet"
+            return not_attempted(name)
         hint = what_was_raised(error)
     if hint is None:
-        DONE.add(name)
+        if not is_the_courses(name):
+            DONE.add(name)
+            keep(name)
         return "right"
     attempt = ATTEMPTS.get(name, 0)
     ATTEMPTS[name] = attempt + 1
@@ -131,7 +141,6 @@ def check(name: str, answer: Any) -> None:
 
 def progress(notebook: str) -> None:
     """Print how many exercises of "02_attention/01_averaging_the_past" are done: "2 of 3 done"."""
-    stem = notebook.split("/")[-1].split("_", 1)[1]
-    names = exercises(stem)
-    done = sum(f"{stem}/{name}" in DONE for name in names)
+    names = [f"{topic(notebook)}/{name}" for name in exercises(topic(notebook))]
+    done = sum(name in DONE or kept_answer(name) is not None for name in names)
     print(f"{done} of {len(names)} done")

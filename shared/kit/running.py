@@ -42,7 +42,8 @@ def run(path: Path) -> bool:
     )
     # nbval does not route Output widgets; neither do we, so that what a lab draws stays in its cell
     client.comm_open_handlers.clear()
-    client.execute(env={**os.environ, "LLM_COURSE_RECORD": "1"})  # rows of the scoreboard are kept
+    # rows of the scoreboard are kept, and nobody's answers are shown
+    client.execute(env={**os.environ, "LLM_COURSE_RECORD": "1", "LLM_COURSE_ANSWERS": ""})
     for number, cell in enumerate(new.cells):
         for output in cell.get("outputs", []):
             tidy(output, f"{short_name(path)} {number}")
