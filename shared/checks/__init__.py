@@ -131,6 +131,8 @@ def verdict(name: str, answer: Any) -> str:
     ATTEMPTS[name] = attempt + 1
     if 1 <= attempt <= len(exercise.hints):
         hint += f"\nHint {attempt}: {exercise.hints[attempt - 1]}"
+    elif attempt:
+        hint += "\nThere are no more hints: see Solutions, at the end of the notebook"
     return f"not yet: {hint}"
 
 

@@ -61,7 +61,7 @@ def test_each_try_gets_one_more_hint(monkeypatch):
         "not yet: look again",
         "not yet: look again\nHint 1: the first",
         "not yet: look again\nHint 2: the second",
-        "not yet: look again",
+        "not yet: look again\nThere are no more hints: see Solutions, at the end of the notebook",
     ]
 
 
@@ -81,6 +81,7 @@ def test_an_error_is_told_and_only_a_bare_stub_is_no_attempt():
 
 def judged_by_call(monkeypatch, answer, *given):
     """The lines of the verdict of a check that does nothing but call the answer."""
+    checks.ATTEMPTS.clear()
     monkeypatch.setattr(checks, "find", lambda name: Exercise(methodcaller("__call__", *given)))
     return verdict("any/name", answer).splitlines()
 
