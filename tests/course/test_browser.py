@@ -6,7 +6,6 @@ CHROMIUM to its path). Without it they are skipped, except where CI is set: ther
 is an error. Long cells run with LLM_COURSE_QUICK=1. SHOTS names a folder for screenshots.
 """
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -139,15 +138,28 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=Path(SHOTS, f"{name}.png"))
 
 
+# A picture of a widget has a new address whenever it is drawn: each is read once.
+WHAT_IS_SHOWN = """async () => {
+    const sha = bytes => crypto.subtle.digest("SHA-256", bytes)
+    const digest = async bytes => new Uint8Array(await sha(bytes)).join()
+    const read = async address => digest(await (await fetch(address)).arrayBuffer())
+    const known = window.pictures ??= new Map()
+    const picture = address => {
+        if (!address.startsWith('blob:')) return address
+        if (!known.has(address)) known.set(address, read(address))
+        return known.get(address)
+    }
+    const shown = document.querySelectorAll(
+        '.jp-Notebook .jp-OutputArea img, .jp-Notebook .widget-html-content, '
+        + '.jp-Notebook .jp-RenderedText, .jp-Notebook .widget-hprogress')
+    const parts = [...shown].map(e => e.tagName === 'IMG' ? picture(e.src) : e.innerHTML)
+    return digest(new TextEncoder().encode((await Promise.all(parts)).join('|')))
+}"""
+
+
 def what_is_shown(page: Page) -> str:
     """A digest of every figure, HTML widget and printed text; not of the controls themselves."""
-    parts = page.evaluate("""async () => Promise.all([...document.querySelectorAll(
-        '.jp-Notebook .jp-OutputArea img, .jp-Notebook .widget-html-content, '
-        + '.jp-Notebook .jp-RenderedText, '
-        + '.jp-Notebook .widget-hprogress')].map(
-        async e => e.tagName !== 'IMG' ? e.innerHTML : !e.src.startsWith('blob:') ? e.src :
-            [...new Uint8Array(await (await fetch(e.src)).arrayBuffer())].join()))""")
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+    return page.evaluate(WHAT_IS_SHOWN)
 
 
 def wait_until_still(page: Page, seconds: float = 0.4) -> str:
