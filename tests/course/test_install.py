@@ -8,6 +8,7 @@ tests.
 import ast
 import importlib.metadata
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -201,3 +202,11 @@ def test_jupyter_lab_reads_the_course_settings_and_the_users_win(python, tmp_pat
     [after] = run_python(python, LAB_SETTINGS, tmp_path, **jupyter)
     users.unlink()
     assert '"markdown": "Editor"' in after
+
+
+def test_a_codespace_installs_what_the_two_commands_install():
+    space = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    first, second = space["postCreateCommand"].split(" && ")
+    assert second == "pip install -r requirements.txt"
+    pinned = (ROOT / "requirements.txt").read_text().split()
+    assert first.split()[2] in pinned and first.split()[2].startswith("torch==")
