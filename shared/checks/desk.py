@@ -8,7 +8,7 @@ python -m shared.checks.desk forget 05_lora   # one notebook alone
 import argparse
 
 from shared.checks import exercises
-from shared.kit.kept_answers import kept_answer, topic
+from shared.kit.kept_answers import keep_missed, kept_answer, missed_questions, topic
 from shared.kit.repository import notebook_paths, short_name
 
 
@@ -25,7 +25,7 @@ def course_map() -> None:
 
 
 def forget(notebook: str | None = None) -> None:
-    """Forget the kept answers of one notebook, "05_lora", or of all.
+    """Forget the kept answers of one notebook, "05_lora", or of all, and what was missed.
 
     Raises ValueError if there is no such notebook.
     """
@@ -37,6 +37,8 @@ def forget(notebook: str | None = None) -> None:
             answer = kept_answer(f"{topic(path)}/{exercise}")
             if answer:
                 answer.unlink(missing_ok=True)
+    for question in missed_questions() if notebook is None else ():
+        keep_missed(question, False)
 
 
 def main() -> None:

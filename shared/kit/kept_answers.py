@@ -1,7 +1,8 @@
 """The reader's own right answers, kept in their data folder from one session to the next.
 
-A file an exercise, which holds the cell that was right: two notebooks at once lose nothing. Set
-LLM_COURSE_ANSWERS to another folder, or to nothing to keep nothing.
+A file an exercise, which holds the cell that was right, and an empty file for each question that
+was missed: two notebooks at once lose nothing. Set LLM_COURSE_ANSWERS to another folder, or to
+nothing to keep nothing.
 """
 
 import functools
@@ -10,6 +11,8 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -64,9 +67,36 @@ def keep(name: str) -> None:
     if home is None or cell is None:
         return
     path = home / f"{name}.py"
-    try:
+    with told_once():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(cell, encoding="utf-8")
+
+
+def keep_missed(question: str, missed: bool) -> None:
+    """Keep that a question was missed, or that it is no more."""
+    home = answers_folder()
+    if home is None:
+        return
+    path = home / "missed" / question
+    with told_once():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if missed:
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)
+
+
+def missed_questions() -> set[str]:
+    """The names of the questions that were missed when they were asked last."""
+    home = answers_folder()
+    return {path.name for path in (home / "missed").glob("*")} if home else set()
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """What cannot be written is told, the first time, and stops nobody."""
+    try:
+        yield
     except OSError as error:
         say_once(
             f"what you solve is not kept ({error}). Set LLM_COURSE_ANSWERS to a folder that can be"
@@ -77,7 +107,7 @@ def keep(name: str) -> None:
 @functools.cache
 def say_once(warning: str) -> None:
     """Warn, the first time that this is said."""
-    warnings.warn(warning, stacklevel=5)
+    warnings.warn(warning, stacklevel=7)
 
 
 def kept_answer(name: str) -> Path | None:
