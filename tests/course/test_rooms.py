@@ -11,7 +11,13 @@ SHARED = ROOT / "shared"
 MODULES = sorted(path for path in SHARED.rglob("*.py") if path.name != "__init__.py")
 SCRIPTS = sorted(ROOT.glob("0*/*.py"))
 # what each room may import besides itself
-BELOW = {"kit": set(), "taught": {"kit"}, "checks": {"taught", "kit"}, "labs": {"taught", "kit"}}
+BELOW = {
+    "kit": set(),
+    "taught": {"kit"},
+    "checks": {"taught", "kit"},
+    "labs": {"taught", "kit"},
+    "questions": {"kit"},
+}
 LONGEST = 200
 LONG = {"shared.kit.instruction_records": "a table of words, not code to read"}
 
