@@ -19,10 +19,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from shared.kit.repository import ROOT, notebook_paths
+from shared.kit.repository import ROOT, notebook_paths, short_name
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = os.environ.get("SHOTS")
+# README's pictures of labs: PICTURES names the folder to which they are taken anew
+PICTURES = os.environ.get("PICTURES")
+SHOWN_IN_README = {
+    "02_attention/05_inside_the_heads": "heads",
+    "04_pretraining/04_decoding": "decoding",
+    "04_pretraining/10_chat": "chat",
+}
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -157,6 +164,23 @@ WHAT_IS_SHOWN = """async () => {
 }"""
 
 
+def take_pictures(page: Page, notebook: str) -> None:
+    """README's picture of a notebook's last lab, in the light theme and in the dark one."""
+    if not PICTURES or notebook not in SHOWN_IN_README:
+        return
+    lab = page.locator(".jp-OutputArea-output .widget-vbox").last
+    for theme in ("Dark", "Light"):
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme}",
+        )
+        light = str(theme == "Light").lower()
+        page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+        wait_until_still(page)
+        lab.scroll_into_view_if_needed()
+        lab.screenshot(path=Path(PICTURES, f"{SHOWN_IN_README[notebook]}_{theme.lower()}.png"))
+
+
 def what_is_shown(page: Page) -> str:
     """A digest of every figure, HTML widget and printed text; not of the controls themselves."""
     return page.evaluate(WHAT_IS_SHOWN)
@@ -264,6 +288,7 @@ def unmeant_errors(page: Page) -> list[str]:
 def test_notebook(lab, page, path):
     open_and_run(page, lab, path)
     assert not unmeant_errors(page)
+    take_pictures(page, short_name(path))
     notebook = page.locator(".jp-Notebook")
     kinds = {
         "slider": (".widget-slider .noUi-handle", lambda c: slider_moves(page, c)),
