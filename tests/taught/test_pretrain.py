@@ -43,7 +43,7 @@ def test_shards_of_text_files(tmp_path, capsys):
     pretrain.main(
         ["--make-shards", *files, "--data", str(tmp_path / "shards"), "--tokens-a-shard", "5"]
     )
-    ids = np.concatenate([np.load(path) for path in sorted((tmp_path / "shards").glob("*"))])
+    ids = np.concatenate([np.load(path) for path in sorted((tmp_path / "shards").glob("shard_*"))])
     text = pretrain.get_tokenizer().decode(ids.tolist())
     assert text == "The sea, the sea.<|endoftext|>Größe<|endoftext|>"
 
