@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from shared.kit.checkpoint_content import check_going_on, check_parts
-from shared.kit.files import own, write_whole
+from shared.kit import checkpoint_content, files
 from shared.training_state import TrainingState
 
 CHECKPOINT_FORMAT = "llm-course checkpoint 1"
@@ -50,7 +49,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         "python_random": random.getstate(),
         "numpy_random": (numpy_state[0], numpy_state[1].tolist(), *numpy_state[2:]),
     }
-    write_whole(path, lambda file: torch.save(content, file))
+    files.write_whole(path, lambda file: torch.save(content, file))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
         raise ValueError(f"{path.name} is no checkpoint of this course: its format should be "
                          f"{CHECKPOINT_FORMAT!r}")
-    check_parts(path.name, content, [*asdict(TrainingState())])
+    checkpoint_content.check_parts(path.name, content, [*asdict(TrainingState())])
     return content
 
 
@@ -112,7 +111,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         words = {True: "with", False: "without"}
         raise ValueError(f"{path.name} was saved {words[saved_one]} a schedule and is loaded "
                          f"{words[given_one]} one: attach the schedule of the run that saved it")
-    check_going_on(path.name, content, optimizer, schedule)
+    checkpoint_content.check_going_on(path.name, content, optimizer, schedule)
     if optimizer is not None:
         optimizer.load_state_dict(content["optimizer"])
     if schedule is not None:
@@ -123,24 +122,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     return TrainingState(**content["state"])
 
 
-def step_of(path: Path) -> int:
-    """The step that a checkpoint's name says; -1 for the name of another file."""
-    number = path.stem.removeprefix("step_")
-    return int(number) if number.isdecimal() else -1
-
-
 def list_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a folder, oldest first, without what a kill left half written."""
-    found = [path for path in folder.glob("step_*.pt") if step_of(path) >= 0]
-    return sorted(found, key=step_of)
-
-
-def refuse_another_run(folder: Path, step: int) -> None:
-    """Raise FileExistsError if the folder already holds a checkpoint of this or a later step."""
-    for last in list_checkpoints(folder)[-1:]:
-        if step_of(last) >= step:
-            raise FileExistsError(f"{folder.name} holds {last.name}, and this run is at step "
-                                  f"{step}: resume from there, or give a new run a new folder")
+    found = [path for path in folder.glob("step_*.pt") if checkpoint_content.step_of(path) >= 0]
+    return sorted(found, key=checkpoint_content.step_of)
 
 
 def checkpoint_saver(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
@@ -153,10 +138,10 @@ def checkpoint_saver(folder: Path, model: nn.Module, optimizer: torch.optim.Opti
     if every < 1 or keep < 1:
         raise ValueError(f"every={every} and keep={keep} must be at least 1")
 
-    owned = own(folder)
+    owned = files.own(folder)
 
     def save(state: TrainingState) -> None:
-        refuse_another_run(owned.folder, state.global_step)
+        checkpoint_content.refuse_another_run(list_checkpoints(owned.folder), state.global_step)
         if (state.global_step + 1) % every == 0:
             path = folder / f"step_{state.global_step:08d}.pt"
             save_checkpoint(path, model, optimizer, state, schedule)
@@ -175,4 +160,4 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     return load_checkpoint(checkpoints[-1], model, optimizer, schedule)
 
 
-# Written by `python -m shared.kit.course copy`: 3d0072345f8d
+# Written by `python -m shared.kit.course copy`: 099a81ac3f5c

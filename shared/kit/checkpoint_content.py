@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,4 +141,20 @@ def check_going_on(
             raise ValueError(
                 f"{name} was saved with the schedule {there}, and {here} is attached: attach the "
                 "schedule of the run that saved it"
+            )
+
+
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name says; -1 for the name of another file."""
+    number = path.stem.removeprefix("step_")
+    return int(number) if number.isdecimal() else -1
+
+
+def refuse_another_run(checkpoints: Sequence[Path], step: int) -> None:
+    """Raise FileExistsError if there is a checkpoint of this or a later step: another run's."""
+    for last in checkpoints[-1:]:
+        if step_of(last) >= step:
+            raise FileExistsError(
+                f"{last.parent.name} holds {last.name}, and this run is at step {step}: resume "
+                "from there, or give a new run a new folder"
             )
