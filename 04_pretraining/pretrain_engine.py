@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, DistributedSampler, Subset
 
 from shared.gpt import GPTModel
+from shared.kit.shard_manifest import shards_of
 from shared.shards import open_token_shards
 
 
@@ -27,12 +28,39 @@ class Place:
     device: torch.device
 
 
+def number_from_torchrun(name: str, absent: int) -> int:
+    """A number that torchrun hands to each process. Raises ValueError if it is none."""
+    text = os.environ.get(name, str(absent))
+    if not text.isdecimal():
+        raise ValueError(
+            f"the environment has {name}={text!r}, which should be a number: start with torchrun, "
+            f"which sets it, or take it out (unset {name})"
+        )
+    return int(text)
+
+
 def join_processes() -> Place:
-    """Meet the processes that torchrun has started, alone without it: NCCL on GPUs, else gloo."""
+    """Meet the processes that torchrun has started, alone without it: NCCL on GPUs, else gloo.
+
+    Raises ValueError if the numbers from torchrun do not fit together.
+    """
     cuda = torch.cuda.is_available()
     device = torch.device("cpu")
+    rank = number_from_torchrun("RANK", 0)
+    world_size = number_from_torchrun("WORLD_SIZE", 1)
+    local_rank = number_from_torchrun("LOCAL_RANK", 0)
+    if rank >= world_size:
+        raise ValueError(
+            f"the environment has RANK={rank} and WORLD_SIZE={world_size}, but ranks count from 0: "
+            "start with torchrun, which sets both"
+        )
     if cuda:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        if local_rank >= torch.cuda.device_count():
+            raise ValueError(
+                f"process {local_rank} of this machine has no GPU, there are "
+                f"{torch.cuda.device_count()}: give torchrun a smaller --nproc_per_node"
+            )
+        device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
     if "RANK" not in os.environ:
@@ -41,8 +69,10 @@ def join_processes() -> Place:
     return Place(dist.get_rank(), dist.get_world_size(), device)
 
 
-def leave_processes() -> None:
-    """End a process that torchrun has started, once all are done; alone, do nothing.
+def leave_processes(code: int) -> None:
+    """End a process that torchrun has started, once all are done, with this exit code.
+
+    Alone, do nothing.
 
     The process ends without Python's own clearing up: while that runs, a thread of gloo may let go
     of its last tensor, and the process would crash with its work done (PyTorch issue 190489).
@@ -53,15 +83,15 @@ def leave_processes() -> None:
     dist.destroy_process_group()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def open_windows(folder: Path, context: int, global_batch: int) -> tuple[Subset, ConcatDataset]:
     """Training windows for whole steps, and the last shard's windows for validation.
 
-    Raises ValueError for too little data.
+    Raises ValueError for too little data, or for a set that is not what its manifest says.
     """
-    paths = sorted(folder.glob("shard_*.npy"))
+    paths = shards_of(folder)
     if len(paths) < 2:
         raise ValueError(
             f"{folder} holds {len(paths)} shards, but two are needed, the last for validation: "

@@ -1,5 +1,6 @@
 """One training that can be stopped at any step and resumed on any number of processes."""
 
+import hashlib
 import json
 import signal
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from pretrain_engine import Place, build_loaders, build_optimizer, distribute, open_windows
+from pretrain_folder import cut_log, same_run
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_state_dict,
@@ -18,6 +20,8 @@ from torch.distributed.checkpoint.state_dict import (
 
 from shared.checkpoints import check_fit, list_checkpoints, read_checkpoint, save_checkpoint
 from shared.gpt import GPTConfig, GPTModel
+from shared.kit.files import own
+from shared.kit.shard_manifest import check_sums, read_manifest
 from shared.planning import accumulation_for
 from shared.schedules import attach_clipping, attach_schedule
 from shared.training import train_model
@@ -66,7 +70,9 @@ class Run:
         self.settings = settings
         self.cfg = cfg
         self.place = place
-        self.stopping = False
+        self.stopping = 0  # the number of the signal that has come
+        self.exit_code = 0
+        self.owned = own(settings.out) if place.rank == 0 else None  # the first process writes
         self.tokens_a_step = settings.global_batch * cfg.context_length
         self.accumulation_steps = accumulation_for(
             settings.global_batch, settings.batch_size, place.world_size
@@ -77,11 +83,14 @@ class Run:
         self.train_loader, self.val_loader = build_loaders(
             windows, val_windows, settings.batch_size, settings.seed, place
         )
+        self.check_data()
         self.steps_an_epoch = len(self.train_loader) // self.accumulation_steps
         self.total_steps = settings.epochs * self.steps_an_epoch
         torch.manual_seed(settings.seed)
         self.plain = GPTModel(cfg)
         self.state, moments = self.read_last()
+        if place.rank == 0:
+            cut_log(settings.out, self.state.global_step)
         self.plain.to(place.device)
         if settings.compile:
             self.plain.compile()
@@ -94,10 +103,27 @@ class Run:
         self.state.epoch_random = self.state.random
         self.clock = time.perf_counter()
 
+    def check_data(self) -> None:
+        """Raise ValueError for damaged data, or other data or another seed than the run's own."""
+        manifest = read_manifest(self.settings.data)
+        largest = manifest["largest_id"]
+        if largest >= self.cfg.vocab_size:
+            raise ValueError(
+                f"{self.settings.data} holds the id {largest}, but the model has "
+                f"{self.cfg.vocab_size} tokens: give --vocabulary {largest + 1} or more"
+            )
+        if self.place.rank == 0:
+            check_sums(self.settings.data)
+            sums = "".join(shard["sha256"] for shard in manifest["shards"])
+            data = hashlib.sha256(sums.encode()).hexdigest()[:12]
+            facts = {"--seed": self.settings.seed, "data of check sum": data}
+            same_run(self.settings.out, facts, begun=bool(list_checkpoints(self.settings.out)))
+
     def read_last(self) -> tuple[TrainingState, dict[str, Any] | None]:
         """The last checkpoint's state, for this number of processes, and its optimizer's content.
 
-        The weights are loaded. Raises ValueError if the checkpoint was made with another batch.
+        The weights are loaded. Raises ValueError if the checkpoint was made with another batch, by
+        another program, or has no step left to do before --stop-after.
         """
         checkpoints = list_checkpoints(self.settings.out)
         if not checkpoints:
@@ -111,6 +137,19 @@ class Run:
             raise ValueError(
                 f"{self.settings.out} made {done} steps with --global-batch {global_batch}, not "
                 f"{self.settings.global_batch}: keep it, or begin a new run with another --out"
+            )
+        if self.settings.stop_after is not None and done >= self.settings.stop_after:
+            raise ValueError(
+                f"{self.settings.out} has made {done} steps, which leaves nothing of --stop-after "
+                f"{self.settings.stop_after}: give a larger one, or leave it out"
+            )
+        numbered = [
+            name for group in saved["optimizer"]["param_groups"] for name in group["params"]
+        ]
+        if not all(isinstance(name, str) for name in numbered):
+            raise ValueError(
+                f"{checkpoints[-1]} was not saved by pretrain.py but by a notebook's run, which "
+                "numbers its weights: begin a new run with another --out"
             )
         self.plain.load_state_dict(saved["model"])
         state.epoch, steps = divmod(done, self.steps_an_epoch)
@@ -155,7 +194,8 @@ class Run:
         path = self.settings.out / f"step_{state.global_step:08d}.pt"
         save_checkpoint(path, Whole(weights, self.cfg), Whole(moments, self.cfg), whole)
         for old in list_checkpoints(self.settings.out)[: -self.settings.keep]:
-            old.unlink()
+            if old != path:
+                old.unlink()
 
     def log(self, step: int, loss: float) -> None:
         """Add a line on a step to log.jsonl."""
@@ -172,7 +212,7 @@ class Run:
 
     def after_step(self, state: TrainingState) -> None:
         """Log the step, save if it is time, stop all processes together if one was told to."""
-        numbers = torch.tensor([state.loss, float(self.stopping)], dtype=torch.float64)
+        numbers = torch.tensor([state.loss, float(self.stopping > 0)], dtype=torch.float64)
         numbers = numbers.to(self.place.device)
         if self.place.world_size > 1:
             dist.all_reduce(numbers)  # the sum over the processes
@@ -184,14 +224,16 @@ class Run:
         if stop or done % self.settings.save_every == 0 or done == self.total_steps:
             self.save(state)
         self.draw_anew(done)
+        if told_to_stop > 0 and done < self.total_steps:
+            self.exit_code = 128 + (self.stopping or signal.SIGTERM)  # as a shell counts it
         if stop:
             raise KeyboardInterrupt  # train_model ends there and keeps what was learned
 
-    def start(self) -> None:
-        """Train to the end, or until a signal asks to stop."""
+    def start(self) -> int:
+        """Train to the end, or until a signal asks to stop; 0, or 128 and the signal's number."""
 
-        def stop(*_: Any) -> None:
-            self.stopping = True  # after this step, by all processes together
+        def stop(number: int, *_: Any) -> None:
+            self.stopping = number  # after this step, by all processes together
 
         before = {name: signal.signal(name, stop) for name in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -214,3 +256,4 @@ class Run:
         finally:
             for name, handler in before.items():
                 signal.signal(name, handler)
+        return self.exit_code

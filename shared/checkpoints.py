@@ -3,47 +3,20 @@
 Written from 04_pretraining/05_checkpoints: change it there.
 """
 
-import os
 import pickle
 import random
-import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from shared.kit import checkpoint_content, files
 from shared.training_state import TrainingState
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a temporary file, then rename it: `path` is the old file or the new, whole.
-
-    Raises OSError if it cannot be written (a full disk); what was there before is untouched.
-    """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()  # out of Python's buffer
-            os.fsync(file.fileno())  # out of the system's memory, onto the disk
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-        temporary.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free / 1e6 if path.parent.is_dir() else 0
-        raise OSError(f"{path.name} could not be written, {free:,.0f} MB are free in its folder "
-                      f"({error}). Earlier checkpoints are whole: make room and resume, or keep "
-                      "fewer of them") from error
-    if os.name == "posix":  # the new name is an entry of the folder, which must reach the disk too
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-
 
 CHECKPOINT_FORMAT = "llm-course checkpoint 1"
 
@@ -76,13 +49,13 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         "python_random": random.getstate(),
         "numpy_random": (numpy_state[0], numpy_state[1].tolist(), *numpy_state[2:]),
     }
-    write_atomically(path, lambda file: torch.save(content, file))
+    files.write_whole(path, lambda file: torch.save(content, file))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint; runs no code from it.
 
-    Raises ValueError for a damaged or foreign file.
+    Raises ValueError for a damaged or foreign file, or one that lacks a part.
     """
     content = None
     try:
@@ -103,6 +76,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
         raise ValueError(f"{path.name} is no checkpoint of this course: its format should be "
                          f"{CHECKPOINT_FORMAT!r}")
+    checkpoint_content.check_parts(path.name, content, [*asdict(TrainingState())])
     return content
 
 
@@ -126,17 +100,18 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
                     schedule: Any = None) -> TrainingState:
     """Put model, optimizer and schedule back where the checkpoint left them; return the state.
 
-    Raises ValueError, and leaves the model as it is, if the file is damaged, foreign or made by
-    another model.
+    Raises ValueError, and leaves all as it is, if the file is damaged, foreign or made with
+    another model, optimizer or schedule.
     """
     content = read_checkpoint(path)
     check_fit(path, content, model)
     saved_one = content["schedule"] is not None
     given_one = schedule is not None
-    if optimizer is not None and saved_one != given_one:
+    if (optimizer is not None or given_one) and saved_one != given_one:
         words = {True: "with", False: "without"}
         raise ValueError(f"{path.name} was saved {words[saved_one]} a schedule and is loaded "
                          f"{words[given_one]} one: attach the schedule of the run that saved it")
+    checkpoint_content.check_going_on(path.name, content, optimizer, schedule)
     if optimizer is not None:
         optimizer.load_state_dict(content["optimizer"])
     if schedule is not None:
@@ -149,17 +124,24 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a folder, oldest first, without what a kill left half written."""
-    return sorted(folder.glob("step_*.pt"))
+    found = [path for path in folder.glob("step_*.pt") if checkpoint_content.step_of(path) >= 0]
+    return sorted(found, key=checkpoint_content.step_of)
 
 
 def checkpoint_saver(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
                      schedule: Any = None, every: int = 100,
                      keep: int = 3) -> Callable[[TrainingState], None]:
-    """An `after_step` for train_model: saves every `every` steps, keeps the last `keep` files."""
+    """An `after_step` for train_model: saves every `every` steps, keeps the last `keep` files.
+
+    Raises BlockingIOError if another process saves there; FileExistsError if it would overwrite.
+    """
     if every < 1 or keep < 1:
         raise ValueError(f"every={every} and keep={keep} must be at least 1")
 
+    owned = files.own(folder)
+
     def save(state: TrainingState) -> None:
+        checkpoint_content.refuse_another_run(list_checkpoints(owned.folder), state.global_step)
         if (state.global_step + 1) % every == 0:
             path = folder / f"step_{state.global_step:08d}.pt"
             save_checkpoint(path, model, optimizer, state, schedule)
@@ -178,4 +160,4 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     return load_checkpoint(checkpoints[-1], model, optimizer, schedule)
 
 
-# Written by `python -m shared.kit.course copy`: a6fd5085fdac
+# Written by `python -m shared.kit.course copy`: 099a81ac3f5c

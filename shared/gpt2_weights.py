@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from shared.counting import count_parameters
 from shared.folders import new_folder, write_json
 from shared.gpt import GPTConfig, GPTModel
+from shared.kit.tensor_files import check_config, read_tensors
 
 GPT2_SIZES = {
     name: GPTConfig(vocab_size=50257, context_length=1024, emb_dim=emb_dim, n_heads=n_heads,
@@ -114,7 +115,7 @@ def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
     The file is Hugging Face's. Raises ValueError if it does not fit the configuration.
     """
     model = GPTModel(cfg)
-    weights = gpt2_weights(load_file(path), cfg.n_layers)
+    weights = gpt2_weights(read_tensors(path), cfg.n_layers)
     here = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     there = {name: tuple(weight.shape) for name, weight in weights.items()}
     for name in here | there:
@@ -122,6 +123,7 @@ def load_gpt2(path: Path, cfg: GPTConfig) -> GPTModel:
             raise ValueError(f"{name} has the shape {here.get(name)} in the model, "
                              f"{there.get(name)} in {path.name} (None: it has no such weight): "
                              "build the model with the file's configuration")
+    check_config(path, n_head=cfg.n_heads)  # no shape tells
     model.load_state_dict(weights)
     return model.eval()
 
@@ -193,4 +195,4 @@ def save_gpt2(model: GPTModel, folder: str | Path, end_id: int | None = None) ->
     new_folder(folder, fill)
 
 
-# Written by `python -m shared.kit.course copy`: 23a2c73f1915
+# Written by `python -m shared.kit.course copy`: e06767f6205b

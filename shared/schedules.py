@@ -37,6 +37,8 @@ def attach_schedule(optimizer: torch.optim.Optimizer, total_steps: int, warmup_s
         return learning_rate_at(first_step + steps, total_steps, warmup_steps, peak, minimum) / peak
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share_of_peak)
+    schedule.numbers = {"total_steps": total_steps, "warmup_steps": warmup_steps, "peak": peak,
+                        "minimum": minimum}  # saved with it, so that another one is noticed
 
     def after_step(*_: object) -> None:
         schedule.step()
@@ -62,4 +64,4 @@ def attach_clipping(optimizer: torch.optim.Optimizer, model: nn.Module, max_norm
     optimizer.register_step_pre_hook(clip)
 
 
-# Written by `python -m shared.kit.course copy`: bbb40f800ad9
+# Written by `python -m shared.kit.course copy`: 692b41e80578

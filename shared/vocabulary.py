@@ -11,6 +11,7 @@ from pathlib import Path
 import regex
 
 from shared.bpe import GPT2_PATTERN
+from shared.kit.files import write_text
 
 
 def build_token_bytes(byte_order: Sequence[int], merges: Sequence[tuple[int, int]],
@@ -68,14 +69,17 @@ def number_tokens(byte_order: Sequence[int], merges: Sequence[tuple[int, int]],
 
 def write_vocabulary(path: str | Path, byte_order: Iterable[int], merges: Iterable[tuple[int, int]],
                      special_tokens: Iterable[str], form: VocabularyForm = GPT2_FORM) -> None:
-    """Save what a tokenizer has learned as one JSON file."""
+    """Save what a tokenizer has learned as one JSON file.
+
+    Raises ValueError, and leaves an old file as it is, for a token that UTF-8 cannot hold.
+    """
     saved = {
         "byte_order": list(byte_order),
         "merges": list(merges),
         "special_tokens": list(special_tokens),
         "form": asdict(form),
     }
-    Path(path).write_text(json.dumps(saved, ensure_ascii=False), encoding="utf-8", newline="\n")
+    write_text(path, json.dumps(saved, ensure_ascii=False))  # whole or not at all
 
 
 def read_vocabulary(path: str | Path) -> tuple[list[int], list[tuple[int, int]], list[str],
@@ -119,17 +123,20 @@ def read_gpt2_files(vocab_bpe: str | Path,
     byte_of = visible_bytes()
     try:
         ids = json.loads(Path(encoder_json).read_text(encoding="utf-8"))
-        lines = Path(vocab_bpe).read_text(encoding="utf-8").split("\n")
-        pairs = [line.split(" ") for line in lines[1:-1]]  # the first line is the version
+        lines = Path(vocab_bpe).read_text(encoding="utf-8").rstrip("\n").split("\n")
+        pairs = [line.split(" ") for line in lines[1:]]  # the first line is the version
         characters = sorted(byte_of, key=lambda character: ids[character])
         merges = [(ids[a], ids[b]) for a, b in pairs]
         joined = [ids[a + b] for a, b in pairs]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{vocab_bpe} and {encoder_json} are not GPT-2's files: "
                          f"{error!r}") from error
+    if len(ids) > 257 + len(pairs):  # bytes, merges, the end token
+        raise ValueError(f"{vocab_bpe} holds {len(pairs)} merges for the {len(ids)} tokens of "
+                         f"{encoder_json}: it is cut short, so get it again")
     if joined != list(range(256, 256 + len(pairs))):
         raise ValueError(f"{encoder_json} does not number the merges of {vocab_bpe} in their order")
     return [byte_of[character] for character in characters], merges
 
 
-# Written by `python -m shared.kit.course copy`: 40b64526e5c1
+# Written by `python -m shared.kit.course copy`: 6622b1122de9

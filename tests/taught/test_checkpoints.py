@@ -171,6 +171,58 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert [path.name for path in list_checkpoints(tmp_path)] == before
 
 
+def test_only_step_and_a_number_counts_and_numbers_are_sorted_as_numbers(tmp_path):
+    names = ["step_9.pt", "step_00000010.pt", "step_123456789.pt"]
+    for name in [*names, "step_best.pt", "step_.pt", "step_-1.pt", "step_7.pt.0123.part", "a.pt"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in list_checkpoints(tmp_path)] == names
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_file_of_the_users_own_is_neither_counted_nor_deleted(tmp_path, keep):
+    (tmp_path / "step_best.pt").write_bytes(b"mine")
+    model, *loaders, optimizer = pieces()
+    saver = checkpoint_saver(tmp_path, model, optimizer, every=1, keep=keep)
+    train(model, *loaders, optimizer, num_epochs=1, after_step=saver)
+    assert [path.name for path in list_checkpoints(tmp_path)] == [
+        f"step_{step:08d}.pt" for step in range(8 - keep, 8)
+    ]
+    assert (tmp_path / "step_best.pt").read_bytes() == b"mine"
+
+
+def test_a_new_run_in_the_folder_of_a_longer_one_is_refused_at_once(tmp_path):
+    saved_run(tmp_path)
+    before = {path: path.read_bytes() for path in list_checkpoints(tmp_path)}
+    model, *loaders, optimizer = pieces(seed=7)
+    saver = checkpoint_saver(tmp_path, model, optimizer, every=3, keep=1)
+    state = TrainingState()
+    with pytest.raises(FileExistsError, match="holds step_00000005.pt, and this run is at step 0"):
+        train(model, *loaders, optimizer, after_step=saver, state=state)
+    assert state.global_step == 0  # not a hundred steps later, when it is time to save
+    assert {path: path.read_bytes() for path in list_checkpoints(tmp_path)} == before
+
+
+def save_in(folder: Path) -> None:
+    model, *_, optimizer = pieces()
+    try:
+        checkpoint_saver(folder, model, optimizer)
+    except BlockingIOError as error:
+        sys.exit(7 if "another run is writing into" in str(error) else 1)
+
+
+@on_linux
+def test_two_processes_do_not_save_into_one_folder(tmp_path):
+    model, *_, optimizer = pieces()
+    saver = checkpoint_saver(tmp_path, model, optimizer)
+    for expected in (7, 0):
+        process = FORK(target=save_in, args=(tmp_path,))
+        process.start()
+        process.join()
+        assert process.exitcode == expected
+        saver = None  # the folder is free once nobody holds the saver
+    assert saver is None
+
+
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, moment):
     model, *_, optimizer = saved_run(tmp_path)

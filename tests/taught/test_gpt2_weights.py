@@ -1,6 +1,8 @@
 """Hugging Face's GPT-2 in our model: the same logits, the same text; files that do not fit fail."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -148,6 +150,26 @@ def test_a_foreign_file_is_refused(tmp_path):
     save_file({"weight": torch.ones(2)}, tmp_path / "foreign.safetensors")
     with pytest.raises(ValueError, match="wte.weight"):
         load_gpt2(tmp_path / "foreign.safetensors", SMALL)
+
+
+def test_another_number_of_heads_is_refused_though_all_shapes_fit(reference, tmp_path):
+    _, path = reference
+    with pytest.raises(ValueError, match="config.json has n_head=4, this model has n_head=8"):
+        load_gpt2(path, replace(SMALL, n_heads=8))
+    alone = shutil.copy(path, tmp_path)  # without its config.json nothing tells
+    assert load_gpt2(Path(alone), replace(SMALL, n_heads=8)).cfg.n_heads == 8
+
+
+def test_a_file_that_is_cut_or_holds_nan_is_refused_by_name(reference, tmp_path):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(reference[1].read_bytes()[:-5])
+    with pytest.raises(ValueError, match="cut.safetensors is no whole safetensors file"):
+        load_gpt2(path, SMALL)
+    tensors = load_file(reference[1])
+    tensors["transformer.h.1.ln_1.bias"][3] = float("nan")
+    save_file(tensors, path)
+    with pytest.raises(ValueError, match="cut.safetensors is of no use, its transformer.h.1.ln_1"):
+        load_gpt2(path, SMALL)
 
 
 def test_without_the_file_it_says_how_to_get_it(monkeypatch, tmp_path):

@@ -93,3 +93,14 @@ def test_what_is_held_of_a_long_file_is_little(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.5 * path.stat().st_size, f"{peak:,} bytes were held"
+
+
+def test_the_mark_that_some_programs_begin_a_file_with_is_no_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffThe sea".encode())
+    assert "".join(read_chunks(tmp_path / "a.txt")) == "The sea"
+
+
+def test_a_text_that_is_no_utf8_is_refused_by_name(tmp_path):
+    (tmp_path / "a.txt").write_bytes("Größe".encode("latin-1"))
+    with pytest.raises(ValueError, match="a.txt is not UTF-8 .*save it as UTF-8"):
+        list(read_chunks(tmp_path / "a.txt"))

@@ -1,6 +1,7 @@
 """Files of a vocabulary: what is damaged, missing or impossible is refused by its name."""
 
 import json
+import os
 
 import pytest
 
@@ -11,6 +12,7 @@ from shared.vocabulary import (
     VocabularyForm,
     build_token_bytes,
     number_tokens,
+    read_gpt2_files,
     read_vocabulary,
     visible_bytes,
     write_vocabulary,
@@ -81,6 +83,34 @@ def test_gpt2_files_that_do_not_fit(tmp_path):
     short.write_text(encoder_json.read_text(encoding="utf-8")[:5000], encoding="utf-8")
     with pytest.raises(ValueError, match="are not GPT-2's files"):
         BPETokenizer.from_gpt2_files(vocab_bpe, short)
+
+
+def test_merges_that_are_cut_short_are_refused_and_the_last_newline_may_be_missing(tmp_path):
+    vocab_bpe, encoder_json = gpt2_files()
+    text = vocab_bpe.read_text(encoding="utf-8")
+    path = tmp_path / "vocab.bpe"
+    path.write_text(text.rstrip("\n"), encoding="utf-8")
+    assert read_gpt2_files(path, encoder_json) == read_gpt2_files(vocab_bpe, encoder_json)
+    for kept in (2, 40_000, 50_000):  # lines, the first of them the version
+        path.write_text("\n".join(text.split("\n")[:kept]) + "\n", encoding="utf-8")
+        with pytest.raises(ValueError, match=f"holds {kept - 1} merges for the 50257 tokens"):
+            read_gpt2_files(path, encoder_json)
+
+
+def test_half_a_character_or_a_full_disk_leaves_the_old_vocabulary(tmp_path, monkeypatch):
+    path = tmp_path / "vocabulary.json"
+    write_vocabulary(path, range(256), [(97, 98)], [END])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="vocabulary.json was not written.*half of a character"):
+        write_vocabulary(path, range(256), [], ["\ud800"])
+
+    def no_space(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="vocabulary.json could not be written"):
+        write_vocabulary(path, range(256), [], [END])
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
