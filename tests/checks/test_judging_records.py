@@ -4,7 +4,7 @@ import pytest
 
 from shared.checks.judging_records import judge_ten_records
 
-NAMES = "Anna Bela Carl Dora Emil Fina Gina Hans Ines Jana".split()
+NAMES = "Anna Bela Carl Dora Emil Fina Gina Hans Ilse Jana".split()
 RECORDS = [
     {"instruction": "Greet the person.", "input": name, "output": f"Ahoy, {name}!"}
     for name in NAMES
