@@ -14,8 +14,9 @@ for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     os.environ[name] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 os.environ["HF_HUB_OFFLINE"] = "1"
-# saved outputs belong to the course's own story
+# saved outputs belong to the course's own story and records
 os.environ.pop("LLM_COURSE_TEXT", None)
+os.environ.pop("LLM_COURSE_RECORDS", None)
 # threads that wait for each other fall asleep soon: beside other work, spinning ones slow a
 # notebook down tenfold
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

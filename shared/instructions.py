@@ -4,7 +4,8 @@ Written from 05_instruction_finetuning/01_instruction_data, 05_instruction_finet
 05_instruction_finetuning/03_dataloaders: change it there.
 """
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,8 @@ RESPONSE_MARK = "\n\n### Response:\n"
 def format_input(entry: dict[str, str], preamble: bool = True) -> str:
     """The prompt of a record in the Alpaca format, up to RESPONSE_MARK. Source: Taori et al. 2023.
 
-    Raises ValueError for a record without one of its fields.
+    With one preamble for all records, as the lectures write it. Raises ValueError for a record
+    without one of its fields.
     """
     check_fields(entry)
     text = ""
@@ -48,32 +50,21 @@ def format_input(entry: dict[str, str], preamble: bool = True) -> str:
     return text
 
 
-PHI3_RESPONSE_MARK = "<|end|>\n<|assistant|>\n"
+def split_records(records: Sequence[Any], train_ratio: float = 0.85, test_ratio: float = 0.10,
+                  seed: int | None = None) -> tuple[list, list, list]:
+    """Training, validation and test records, cut in the order train, test, validation.
 
-
-def format_input_phi3(entry: dict[str, str]) -> str:
-    """The prompt of a record in the Phi-3 format, up to PHI3_RESPONSE_MARK.
-
-    Raises ValueError for a record without one of its fields. Source: Abdin et al. 2024, section 2.
+    They are cut in file order, or with a seed shuffled before. Raises ValueError if one of the
+    three would be empty.
     """
-    check_fields(entry)
-    text = f"<|user|>\n{entry['instruction']}"
-    if entry["input"]:
-        text += f"\n{entry['input']}"
-    return text
-
-
-def split_records(records: Sequence[Any], train_ratio: float = 0.85,
-                  test_ratio: float = 0.10) -> tuple[list, list, list]:
-    """Training, validation and test records, cut in file order as train, test, validation.
-
-    Raises ValueError if one of the three would be empty.
-    """
+    records = list(records)
+    if seed is not None:
+        random.Random(seed).shuffle(records)
     train_end = int(len(records) * train_ratio)
     test_end = train_end + int(len(records) * test_ratio)
-    train = list(records[:train_end])
-    test = list(records[train_end:test_end])
-    validation = list(records[test_end:])
+    train = records[:train_end]
+    test = records[train_end:test_end]
+    validation = records[test_end:]
     if not train or not validation or not test:
         sizes = [len(train), len(validation), len(test)]
         raise ValueError(f"{len(records)} records with train_ratio={train_ratio} and "
@@ -85,13 +76,15 @@ def split_records(records: Sequence[Any], train_ratio: float = 0.85,
 class InstructionDataset(Dataset):
     """Token ids of each record, prompt and response; with mask_instruction, (ids, prompt length).
 
-    The length counts the tokens up to and with the response mark. Raises ValueError for no records,
-    and for a record that cannot be formatted or encoded, naming its number.
+    The length counts the tokens up to and with the response mark. `marks` are special tokens that
+    format_prompt and response_mark write. Raises ValueError for no records, and for a record that
+    cannot be formatted or encoded, or holds a special token itself, naming its number.
     """
 
     def __init__(self, data: Sequence[dict[str, str]], tokenizer: Tokenizer,
                  format_prompt: Callable[[dict[str, str]], str] = format_input,
-                 response_mark: str = RESPONSE_MARK, mask_instruction: bool = False) -> None:
+                 response_mark: str = RESPONSE_MARK, mask_instruction: bool = False,
+                 marks: Set[str] = frozenset()) -> None:
         if not len(data):
             raise ValueError("no records: was this part of the split left empty?")
         self.data = data
@@ -99,8 +92,13 @@ class InstructionDataset(Dataset):
         self.encoded_texts = []
         for number, entry in enumerate(data):
             try:
+                prompt = format_prompt(entry) + response_mark
+                for mark in marks:
+                    if any(mark in text for text in entry.values()):
+                        raise ValueError(f"a text holds {mark!r}, which only the template may "
+                                         "write: spell it in another way or leave the record out")
                 # encoded apart, so that a token of its own starts the response, whatever it is
-                prompt_ids = tokenizer.encode(format_prompt(entry) + response_mark)
+                prompt_ids = tokenizer.encode(prompt, allowed_special=marks)
                 response_ids = tokenizer.encode(entry["output"])
             except ValueError as error:
                 raise ValueError(f"record {number}: {error}") from error
@@ -111,9 +109,7 @@ class InstructionDataset(Dataset):
 
     def __getitem__(self, index: int) -> list[int] | tuple[list[int], int]:
         ids, prompt_length = self.encoded_texts[index]
-        if self.mask_instruction:
-            return ids, prompt_length
-        return ids
+        return (ids, prompt_length) if self.mask_instruction else ids
 
 
 def custom_collate_fn(batch: Sequence, pad_token_id: int = 50256, ignore_index: int = -100,
@@ -180,4 +176,4 @@ def create_instruction_dataloader(data: Sequence[dict[str, str]], tokenizer: Tok
                       collate_fn=collate_fn, generator=generator)
 
 
-# Written by `python -m shared.kit.course copy`: cdd40fa689e4
+# Written by `python -m shared.kit.course copy`: 7220d851990e

@@ -1,6 +1,6 @@
 """Records.
 
-Written from 05_instruction_finetuning/08_finetune_a_real_model: change it there.
+Written from 05_instruction_finetuning/01_instruction_data: change it there.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.instructions import check_fields
+from shared.kit.corpora import load_instruction_data, own_records_file
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,7 +59,10 @@ def alpaca_record(record: dict[str, Any], place: str) -> dict[str, str]:
 
     Raises ValueError for a field that is missing, empty or no text.
     """
-    fields = {**record, "input": record.get("input") or ""}
+    if "instruction" not in record:
+        raise ValueError(f"{place}: the field 'instruction' is missing, and so are the 'messages' "
+                         f"of a chat: the record has only {sorted(record)}")
+    fields = {**record, "input": "" if record.get("input") is None else record["input"]}
     try:
         check_fields(fields)
     except ValueError as error:
@@ -141,4 +145,14 @@ def read_records(path: str | Path) -> list[dict[str, str]]:
     return records
 
 
-# Written by `python -m shared.kit.course copy`: 4942fd2cd37d
+def open_records(name: str) -> list[dict[str, str]]:
+    """The records of "course", of "lectures", or of a JSON or JSONL file, named by its path.
+
+    Raises ValueError for a name that is none of these, and for the first faulty record of a file.
+    """
+    if name in ("course", "lectures"):
+        return load_instruction_data(name)
+    return read_records(own_records_file(name))
+
+
+# Written by `python -m shared.kit.course copy`: 0057b6c989d4

@@ -10,6 +10,7 @@ from torch import Tensor
 from shared.checks import Exercise
 from shared.checks.judging import (
     asks_for_function,
+    kind,
     not_a_tuple,
     wrong_form,
     wrong_number,
@@ -35,6 +36,8 @@ def judge_whole_records(answer: Callable[[list[list[int]], int | None], list]) -
         given = answer(items, limit)
         if hint := wrong_type(given, list, "a list of items"):
             return hint
+        if not all(isinstance(ids, list) for ids in given):
+            return f"it must return the items themselves, lists of ids, this is {kind(given)}"
         expected = [ids for ids in items if len(ids) <= limit]
         if given == expected:
             continue

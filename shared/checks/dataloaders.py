@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, not_a_tuple, wrong_number, wrong_type
+from shared.checks.judging import (
+    asks_for_function,
+    not_a_tuple,
+    wrong_form,
+    wrong_number,
+    wrong_type,
+)
 
 
 def judge_steps(answer: Any) -> str | None:
@@ -55,6 +61,8 @@ def judge_moved(answer: Callable[[Iterable, str], Iterator]) -> str | None:
     if not first[1].is_meta:
         return f"the targets arrived on {first[1].device}; they must be where the logits are"
     result = list(answer(loader(), "cpu"))
+    if any(int(y.max()) != -100 for _, y in result):
+        return "the targets that came are not those of the loader"
     if [int(x[0, 0]) for x, _ in result] != [0, 1, 2]:
         return f"a loader of 3 batches gave {len(result)}: every batch should come, once, in order"
     return None
@@ -109,6 +117,33 @@ def wrong_buckets(batches: list[list[int]], lengths: list[int]) -> str | None:
     return None
 
 
+@asks_for_function
+def judge_packed_mask(answer: Callable[[list[int]], Tensor]) -> str | None:
+    for lengths in ([2, 3], [4], [1, 1, 1], [3, 1, 2, 5], [2, 2]):
+        total = sum(lengths)
+        mask = answer(list(lengths))
+        what = f"the mask for the lengths {lengths}"
+        if hint := wrong_form(mask, (total, total), what, dtype=torch.bool):
+            return hint
+        owner = [number for number, length in enumerate(lengths) for _ in range(length)]
+        for i in range(total):
+            for j in range(total):
+                if bool(mask[i, j]) != (owner[i] == owner[j] and j <= i):
+                    return f"{what}: {wrong_sight(i, j, owner)}"
+    return None
+
+
+def wrong_sight(i: int, j: int, owner: list[int]) -> str:
+    """What is wrong where position i and position j see each other, or do not."""
+    if j > i:
+        return f"position {i} looks at {j}, which stands behind it: the future leaks"
+    if owner[i] != owner[j]:
+        return f"position {i} looks at {j}, which belongs to another record"
+    if i == j:
+        return f"position {i} does not look at itself: its row has nothing left to look at"
+    return f"position {i} does not look at {j}, an earlier one of its own record"
+
+
 EXERCISES = {
     "steps": Exercise(judge_steps, "How many full batches of 16 are in 935 records?"),
     "moved": Exercise(
@@ -120,5 +155,10 @@ EXERCISES = {
         judge_bucket_batches,
         "torch.randperm(n, generator=generator).tolist() is a shuffled list of 0 to n - 1.",
         "Python's sort is stable: what was shuffled before stays shuffled among equal lengths.",
+    ),
+    "packed_mask": Exercise(
+        judge_packed_mask,
+        "torch.repeat_interleave(torch.arange(n), torch.tensor(lengths)) numbers each position.",
+        "A column of numbers compared with a row of them gives a table of booleans.",
     ),
 }

@@ -23,6 +23,34 @@ def judge_preamble_tokens(answer: Any) -> str | None:
     return wrong_number(answer, tokens * records * 2, slips, how=how)
 
 
+def prompt(instruction: str, text: str) -> dict[str, str]:
+    """A record of which only the prompt matters."""
+    return {"instruction": instruction, "input": text, "output": f"to {instruction!r}, {text!r}"}
+
+
+# two prompts that are not one, and what is said where they were called one
+DIFFERENT = [
+    (
+        ("Où habites-tu?", ""),
+        ("O habites-tu?", ""),
+        "a letter with an accent is a letter: str.isalnum keeps it, a pattern of a to z does not",
+    ),
+    (("Add 2 and 3.", ""), ("Add 4 and 5.", ""), "digits count: these are two different sums"),
+    (
+        ("Spell the word", "backwards"),
+        ("Spell the", "word backwards"),
+        "instruction and input were joined before they were compared: keep them apart, as a pair",
+    ),
+    (
+        ("Is Rome in Italy?", ""),
+        ("Is Italy in Rome?", ""),
+        "the order of the words counts: these are two questions",
+    ),
+    (("Say no.", ""), ("Say no to it.", ""), "a part of a prompt is not the prompt"),
+    (("Say no to it.", ""), ("Say no.", ""), "a part of a prompt is not the prompt"),
+]
+
+
 @asks_for_function
 def judge_find_leaks(answer: Callable[[list[dict], list[dict]], list[dict]]) -> str | None:
     train, val, test = split_records(load_instruction_data())
@@ -49,11 +77,24 @@ def judge_find_leaks(answer: Callable[[list[dict], list[dict]], list[dict]]) -> 
             "three training records among ten others should be found, in order; "
             f"{len(exact)} records came back"
         )
+    for one, other, hint in DIFFERENT:
+        if answer([prompt(*one)], [prompt(*other)]):
+            return hint
     if answer(train, shouted) != shouted:
         return "a prompt in capitals, with another sign at its end, is still the same prompt"
     if answer(train, moved) != moved:
         return "a second space in the input does not make a new prompt"
+    accented = prompt("ÉCRIS: où?", "Ça")
+    if answer([prompt("écris : où !", "ça")], [accented]) != [accented]:
+        return "capitals with accents are made small, too: str.lower does it"
+    twice = [train[1], train[0], train[1]]
+    if answer(train, twice) != twice:
+        return (
+            "each record that leaks is listed, in the order of `other`, even one that comes twice"
+        )
     known_answer = {**test[0], "output": train[0]["output"]}
+    if not isinstance(exact[0], dict):
+        return f"the records themselves are asked for, not {type(exact[0]).__name__}"
     if answer(train, [known_answer]):
         return "only the prompts are compared; an answer that is known is no leak here"
     return None
@@ -69,6 +110,12 @@ def judge_format_chatml(answer: Callable[[dict[str, str]], str]) -> str | None:
     expected = "<|im_start|>user\nAdd 2 and 3.<|im_end|>"
     if given != expected:
         return f"for an instruction alone expected {expected!r}, got {given!r}"
+    many = {"instruction": " Sum up:\n", "input": " ", "output": "x"}
+    if (given_many := answer(many)) != "<|im_start|>user\n Sum up:\n\n <|im_end|>":
+        return (
+            "the texts stay as they are, with their spaces and line breaks, and an input of one "
+            f"space is not empty; got {given_many!r}"
+        )
     expected = "<|im_start|>user\nSay it in one word.\nvery cold<|im_end|>"
     given = answer(full)
     if given != expected:

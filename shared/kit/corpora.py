@@ -1,5 +1,5 @@
 """The texts and records to learn from: the course's own, the lectures' by LLM_COURSE_DATA or one
-download, and any text file of the reader's.
+download, and any file of the reader's.
 """
 
 import hashlib
@@ -71,12 +71,17 @@ def load_corpus(name: str = "story") -> str:
     return read_own_text(Path(name).expanduser())
 
 
+def seen_file(path: Path) -> Path:
+    """The file of this path, seen from here or from the top of the course; else the path itself."""
+    return next((place for place in (path, ROOT / path) if place.is_file()), path)
+
+
 def read_own_text(path: Path) -> str:
     """A text file of the reader's own, with line ends as Python writes them and no byte-order mark.
 
     Raises ValueError for what is no file, no UTF-8, or too short to learn from.
     """
-    path = next((place for place in (path, ROOT / path) if place.is_file()), path)
+    path = seen_file(path)
     if not path.is_file():
         raise ValueError(
             f"no corpus and no text file is named {str(path)!r}, seen from {Path.cwd()} or from"
@@ -112,6 +117,30 @@ def fitting_vocab_size(text: str, vocab_size: int) -> int:
     """
     words = set(re.findall(r"[^\W\d_]{2,}", text))
     return min(vocab_size, 257 + len(words))
+
+
+def default_records() -> str:
+    """What 5.1 to 5.3 read: "course", or the file of records that LLM_COURSE_RECORDS names."""
+    return os.environ.get("LLM_COURSE_RECORDS") or "course"
+
+
+def own_records_file(name: str) -> Path:
+    """The file of records that a path names. Raises ValueError if there is none."""
+    path = seen_file(Path(name).expanduser())
+    if not path.is_file():
+        raise ValueError(
+            f"no records and no file are named {name!r}, seen from {Path.cwd()} or from {ROOT}:"
+            " there are 'course' and 'lectures', or give the path of a JSON or JSONL file"
+        )
+    return path
+
+
+def claim_of_course(records: str, sentence: str, true: bool) -> None:
+    """Assert what the page says of the course's records; of others, say where they differ."""
+    if records == "course":
+        assert true, sentence
+    elif not true:
+        print(f"Here your records differ. Of the course's it is true that {sentence}.")
 
 
 def load_instruction_data(name: str = "course") -> list[dict[str, str]]:

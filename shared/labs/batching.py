@@ -12,17 +12,17 @@ from shared.labs.instruction_data import (
     ANSWER_COLOUR,
     PADDING_COLOUR,
     PROMPT_COLOUR,
-    course_records,
+    chosen_records,
     legend,
     single_tokens,
 )
 
 
 @cache
-def short_dataset(mask_instruction: bool) -> InstructionDataset:
+def short_dataset(mask_instruction: bool, name: str) -> InstructionDataset:
     """The records without the preamble as token ids, their instruction masked or counted."""
     return InstructionDataset(
-        course_records(),
+        chosen_records(name),
         get_tokenizer(),
         partial(format_input, preamble=False),
         mask_instruction=mask_instruction,
@@ -48,11 +48,17 @@ def pair_box(token: str, target: str, colour: str, counts: bool) -> str:
     )
 
 
-def mask_view(first: int, batch_size: int, allowed_max_length: int, mask_instruction: bool) -> str:
+def mask_view(
+    first: int,
+    batch_size: int,
+    allowed_max_length: int,
+    mask_instruction: bool,
+    name: str = "course",
+) -> str:
     """A collated batch of consecutive records, and what counts in its loss."""
-    numbers = [(first + i) % len(course_records()) for i in range(batch_size)]
-    items = [short_dataset(True)[number] for number in numbers]  # (ids, prompt length)
-    batch = [short_dataset(mask_instruction)[number] for number in numbers]
+    numbers = [(first + i) % len(chosen_records(name)) for i in range(batch_size)]
+    items = [short_dataset(True, name)[number] for number in numbers]  # (ids, prompt length)
+    batch = [short_dataset(mask_instruction, name)[number] for number in numbers]
     inputs, targets = custom_collate_fn(batch, allowed_max_length=allowed_max_length)  # (B, T) each
     rows = []
     for number, (ids, prompt_length), x, y in zip(

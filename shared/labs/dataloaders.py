@@ -9,21 +9,24 @@ from matplotlib.figure import Figure
 from shared.instructions import InstructionDataset, split_records
 from shared.kit.gpt2_vocabulary import get_tokenizer
 from shared.kit.plots import BLUE, RED
-from shared.labs.instruction_data import course_records
+from shared.labs.instruction_data import chosen_records
 
 
 @cache
-def training_lengths() -> list[int]:
+def training_lengths(name: str = "course") -> list[int]:
     """Tokens of each training record in the Alpaca format."""
-    train, _, _ = split_records(course_records())
+    seed = None if name in ("course", "lectures") else 123
+    train, _, _ = split_records(chosen_records(name), seed=seed)
     dataset = InstructionDataset(train, get_tokenizer())
     return [len(dataset[i]) for i in range(len(dataset))]
 
 
-def batch_order(batch_size: int, bucketed: bool, seed: int) -> list[list[int]]:
+def batch_order(
+    batch_size: int, bucketed: bool, seed: int, name: str = "course"
+) -> list[list[int]]:
     """The record numbers of each batch: shuffled, or sorted by length with the batches shuffled."""
     generator = torch.Generator().manual_seed(seed)
-    lengths = training_lengths()
+    lengths = training_lengths(name)
     order = torch.randperm(len(lengths), generator=generator).tolist()
     if bucketed:
         order.sort(key=lambda i: lengths[i])  # a stable sort: equal lengths stay shuffled
@@ -33,10 +36,10 @@ def batch_order(batch_size: int, bucketed: bool, seed: int) -> list[list[int]]:
     return batches
 
 
-def batch_widths_view(batch_size: int, bucketed: bool, seed: int) -> Figure:
+def batch_widths_view(batch_size: int, bucketed: bool, seed: int, name: str = "course") -> Figure:
     """Real tokens and padding of each batch of one epoch, as stacked bars."""
-    lengths = training_lengths()
-    batches = batch_order(batch_size, bucketed, seed)
+    lengths = training_lengths(name)
+    batches = batch_order(batch_size, bucketed, seed, name)
     real = [sum(lengths[i] for i in batch) for batch in batches]
     full = [max(lengths[i] for i in batch) * len(batch) for batch in batches]
     padding = [positions - tokens for positions, tokens in zip(full, real)]

@@ -129,3 +129,30 @@ def test_the_vocabulary_fits_a_text_of_few_words():
     for text in (few, "Ähre für Ähre"):
         size = corpora.fitting_vocab_size(text, 1024)
         assert BPETokenizer.train(text, size).n_vocab == size
+
+
+# ---- a reader's own records
+
+
+def test_own_records_are_named_by_the_variable_and_seen_from_the_top_too(tmp_path, monkeypatch):
+    monkeypatch.delenv("LLM_COURSE_RECORDS", raising=False)
+    assert corpora.default_records() == "course"
+    monkeypatch.setenv("LLM_COURSE_RECORDS", "own.jsonl")
+    assert corpora.default_records() == "own.jsonl"
+    monkeypatch.chdir(tmp_path)
+    inside = "shared/data/instruction-data.json"
+    assert corpora.own_records_file(inside) == corpora.ROOT / inside
+    (tmp_path / "own.jsonl").write_text("{}")
+    assert corpora.own_records_file("own.jsonl").is_file()
+    with pytest.raises(ValueError, match="'other.jsonl', seen from .*'course' and 'lectures'"):
+        corpora.own_records_file("other.jsonl")
+
+
+def test_a_claim_on_records_is_asserted_of_the_course_s_and_told_of_others(capsys):
+    corpora.claim_of_course("course", "there are many", True)
+    with pytest.raises(AssertionError, match="there are many"):
+        corpora.claim_of_course("course", "there are many", False)
+    corpora.claim_of_course("own.jsonl", "there are many", True)
+    assert capsys.readouterr().out == ""
+    corpora.claim_of_course("own.jsonl", "there are many", False)
+    assert "Of the course's it is true that there are many." in capsys.readouterr().out

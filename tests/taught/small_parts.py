@@ -55,7 +55,7 @@ class Tokens:
 
     n_vocab, eot_token = 128, 0
 
-    def encode(self, text):
+    def encode(self, text, *, allowed_special=frozenset()):
         if "\0" in text:
             raise ValueError("the text holds the end token")
         return [ord(c) for c in text]

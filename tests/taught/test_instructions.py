@@ -11,17 +11,16 @@ from small_parts import PLAIN, WITH_INPUT, Tokens
 
 from shared.finetuning import create_small_gpt
 from shared.instructions import (
-    PHI3_RESPONSE_MARK,
     RESPONSE_MARK,
     InstructionDataset,
     create_instruction_dataloader,
     custom_collate_fn,
     format_input,
-    format_input_phi3,
     split_records,
 )
 from shared.kit.corpora import load_instruction_data
 from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.tokenizer import BPETokenizer
 from shared.training import calc_loss_batch
 
 items = st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=12), min_size=1, max_size=5)
@@ -52,22 +51,14 @@ def test_alpaca_prompt_leaves_the_empty_input_out_and_keeps_all_texts():
     )
 
 
-def test_phi3_prompt_has_its_own_marks():
-    assert format_input_phi3(WITH_INPUT) + PHI3_RESPONSE_MARK == (
-        "<|user|>\nName the opposite.\nhot<|end|>\n<|assistant|>\n"
-    )
-    assert format_input_phi3(PLAIN) == "<|user|>\nAdd 2 and 3."
-
-
-@pytest.mark.parametrize("template", [format_input, format_input_phi3])
 @pytest.mark.parametrize("field", ["instruction", "input", "output"])
-def test_a_bad_field_is_named(template, field):
+def test_a_bad_field_is_named(field):
     with pytest.raises(ValueError, match=f"'{field}' is missing"):
-        template({name: text for name, text in PLAIN.items() if name != field})
+        format_input({name: text for name, text in PLAIN.items() if name != field})
     with pytest.raises(ValueError, match=f"'{field}' must be text, but it is 7"):
-        template({**PLAIN, field: 7})
+        format_input({**PLAIN, field: 7})
     with pytest.raises(ValueError, match="must be a dictionary, this is a list"):
-        template(["Add 2 and 3."])
+        format_input(["Add 2 and 3."])
 
 
 def test_split_keeps_everything_once_in_the_lectures_order():
@@ -75,6 +66,16 @@ def test_split_keeps_everything_once_in_the_lectures_order():
     train, val, test = split_records(numbers)
     assert (len(train), len(val), len(test)) == (935, 55, 110)
     assert train + test + val == numbers
+
+
+def test_a_seed_shuffles_before_the_cut_and_leaves_the_records_alone():
+    numbers = list(range(100))
+    parts = split_records(numbers, seed=5)
+    assert numbers == list(range(100))
+    assert parts == split_records(numbers, seed=5) != split_records(numbers, seed=6)
+    assert sorted(sum(parts, [])) == numbers and [len(part) for part in parts] == [85, 5, 10]
+    for part in parts:  # of a sorted file each part gets some of each end
+        assert part != sorted(part) and max(part) - min(part) > 30
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,29 @@ def test_dataset_names_the_record_that_is_broken():
         InstructionDataset([{**PLAIN, "output": "<|endoftext|>"}], get_tokenizer())
     with pytest.raises(ValueError, match="no records"):
         InstructionDataset([], Tokens())
+
+
+def test_marks_of_the_template_are_single_tokens_and_a_record_that_spells_one_is_refused():
+    marks = ("<|in|>", "<|out|>")
+    tokenizer = BPETokenizer.train("Add 2 and 3. " * 9, 262, ("<|endoftext|>", *marks))
+
+    def encoded(**fields):
+        data = InstructionDataset(
+            [PLAIN, {**PLAIN, **fields}], tokenizer, lambda e: f"<|in|>{e['instruction']}",
+            "<|out|>", mask_instruction=True, marks=set(marks),
+        )  # fmt: skip
+        return data[1]
+
+    ids, length = encoded()
+    assert (ids[0], ids[length - 1]) == tuple(tokenizer.special_tokens[mark] for mark in marks)
+    assert tokenizer.decode(ids[length:]) == "5"
+    for field in PLAIN:
+        with pytest.raises(ValueError, match=r"record 1: a text holds '<\|out\|>'"):
+            encoded(**{field: "What is <|out|>?"})
+    with pytest.raises(ValueError, match="record 1: .*endoftext"):
+        encoded(output="<|endoftext|>")
+    with pytest.raises(ValueError, match=r"record 0: .*<\|in\|>"):  # a mark that nobody named
+        InstructionDataset([PLAIN], tokenizer, lambda e: "<|in|>")
 
 
 # ---- collate

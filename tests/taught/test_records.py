@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.records import read_records
+from shared.kit.corpora import load_instruction_data
+from shared.records import open_records, read_records
 
 HI = {"instruction": "Say hi.", "output": "Hi."}
 CHAT = [{"role": "user", "content": "Say hi."}, {"role": "assistant", "content": "Hi."}]
@@ -96,6 +97,10 @@ def test_each_answer_of_a_chat_becomes_a_record_with_what_was_said_before(tmp_pa
         ([{"output": "Hi."}], "line 1: the field 'instruction' is missing"),
         ([{**HI, "output": 5}], "line 1: the field 'output' must be text, but it is 5"),
         ([{**HI, "input": ["a"]}], "line 1: the field 'input' must be text"),
+        ([{**HI, "input": []}], r"line 1: the field 'input' must be text, but it is \[\]"),
+        ([{**HI, "input": False}], "line 1: the field 'input' must be text, but it is False"),
+        ([{**HI, "input": 0}], "line 1: the field 'input' must be text, but it is 0"),
+        ([{"conversations": []}], r"and so are the 'messages' .* only \['conversations'\]"),
         ([{**HI, "output": " \n"}], "line 1: the field 'output' is empty"),
         ([{**HI, "instruction": ""}], "line 1: the field 'instruction' is empty"),
         ([{**HI, "messages": CHAT}], "line 1: the record has 'messages' and an 'instruction'"),
@@ -150,3 +155,14 @@ def test_fields_that_nobody_reads_are_told(tmp_path):
 def test_a_missing_file_is_an_error_of_its_own(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_records(tmp_path / "nothing.json")
+
+
+def test_records_are_opened_by_their_name_or_their_path(tmp_path):
+    assert open_records("course") == load_instruction_data()
+    path = written(tmp_path, [HI])
+    assert open_records(str(path)) == [{**HI, "input": ""}]
+    with pytest.raises(ValueError, match="'nothing.json'.*'course' and 'lectures'.*JSONL"):
+        open_records("nothing.json")
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="holds no record"):
+        open_records(str(path))
