@@ -38,6 +38,11 @@ def chosen_records(name: str = "course") -> list[dict[str, str]]:
     return open_records(name)
 
 
+def course_records() -> list[dict[str, str]]:
+    """The course's own records."""
+    return chosen_records("course")
+
+
 def single_tokens(ids: Sequence[int]) -> list[str]:
     """The text of each GPT-2 token by itself."""
     return [get_tokenizer().decode([i]) for i in ids]
