@@ -18,7 +18,7 @@ def judge_embedding_share(answer: Any) -> str | None:
         2 * 1000 * share: "embedding and head are tied: one matrix, counted once",
     }
     how = "vocabulary times width, over all parameters"
-    return wrong_number(answer, 1000 * share, slips, tolerance=0.015, how=how)
+    return wrong_number(answer, 1000 * share, slips, tolerance=0.02, how=how)
 
 
 @asks_for_function
@@ -45,6 +45,11 @@ def judge_same_words(answer: Callable[[str, str], bool]) -> str | None:
             "25 in place of 2.5",
         ),
         ("2 5 feet", "2.5 feet", False, "'2 5' in place of 2.5"),
+        ("ZOË left", "Zoë left.", True, "a capital letter with an accent"),
+        ("Zo left.", "Zoë left.", False, "a missing letter with an accent"),
+        ("Zoe left.", "Zoë left.", False, "another letter, without the accent"),
+        ("Every one left.", "Everyone left.", False, "a word cut in two"),
+        ("Yes.", "", False, "an answer where none was wanted"),
         ("", "Yes.", False, "an empty answer"),
     ]
     for response, output, expected, what in cases:
@@ -65,6 +70,9 @@ def judge_first_difference(answer: Callable[[list[int], list[int]], int | None])
         ([1, 2], [1, 2, 3]),
         ([1, 2, 3], [1, 2]),
         ([], [5]),
+        ([5], [5, 0]),
+        ([5, 0], [5]),
+        ([5], [5, -1]),
         ([], []),
         ([9], [5]),
     ]

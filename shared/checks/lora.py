@@ -8,6 +8,7 @@ from torch import Tensor
 
 from shared.checks import Exercise
 from shared.checks.judging import asks_for_function, wrong_number, wrong_tensor
+from shared.checks.judging_records import judge_ten_records
 
 
 def judge_lora_parameters(answer: Any) -> str | None:
@@ -22,12 +23,15 @@ def judge_lora_parameters(answer: Any) -> str | None:
     return wrong_number(answer, 12 * 2 * 8 * (768 + 768), slips, how=how)
 
 
-def judge_lora_alpha(answer: Any) -> str | None:
+def judge_lora_scale(answer: Any) -> str | None:
     slips = {
-        16: "with alpha as before the scale halves when the rank doubles",
-        8: "that divides where it should multiply: the scale is alpha / rank",
+        2: "that was the number with rank 8",
+        16: "that is alpha, not yet divided by the rank",
+        32: "alpha stays 16",
+        0.5: "that is how much smaller it became; asked is the number itself",
+        4: "that is alpha over the square root of the rank, another rule",
     }
-    return wrong_number(answer, 32, slips, how="the scale before was 16 / 8")
+    return wrong_number(answer, 1.0, slips, how="alpha / rank, with alpha as before")
 
 
 @asks_for_function
@@ -35,7 +39,12 @@ def judge_lora_forward(
     answer: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor],
 ) -> str | None:
     generator = torch.Generator().manual_seed(7)
-    for d_in, d_out, rank, alpha in ((3, 5, 2, 8.0), (6, 2, 1, 3.0), (4, 4, 2, 2.0)):
+    for d_in, d_out, rank, alpha in (
+        (3, 5, 2, 7.0),
+        (6, 2, 1, 3.0),
+        (4, 4, 2, 1.0),
+        (5, 4, 3, 0.5),
+    ):
         x = torch.randn(2, 3, d_in, generator=generator)
         W = torch.randn(d_out, d_in, generator=generator)
         A = torch.randn(rank, d_in, generator=generator)
@@ -49,6 +58,13 @@ def judge_lora_forward(
             [
                 (plain + change, scaled),
                 (plain + alpha * change, scaled),
+                (plain + alpha // rank * change, "the scale is no whole number: alpha / rank"),
+                (plain + alpha / rank**0.5 * change, f"{scaled}, not by alpha / sqrt(rank)"),
+                (plain + rank / alpha * change, f"{scaled}, not by rank / alpha"),
+                (
+                    alpha / rank * (plain + change),
+                    f"{scaled}, and the frozen layer's output is not",
+                ),
                 (alpha / rank * change, "the frozen layer's own output is missing: add x W'"),
             ],
         ):
@@ -82,10 +98,17 @@ EXERCISES = {
         judge_lora_parameters,
         "One adapter on a matrix of 768 x 768: A has 8 x 768 numbers, B has 768 x 8.",
     ),
-    "lora_alpha": Exercise(judge_lora_alpha, "The scale before was 16 / 8 = 2."),
+    "lora_scale": Exercise(
+        judge_lora_scale, "The scale before was 16 / 8 = 2.", "Only the rank changed."
+    ),
     "lora_forward": Exercise(judge_lora_forward, "The rank is the number of rows of A."),
     "lora_best_rank": Exercise(
         judge_lora_best_rank,
         "torch.linalg.svd(W, full_matrices=False) gives U, S, Vh with W = U diag(S) Vh.",
+    ),
+    "ten_records": Exercise(
+        judge_ten_records,
+        "tuned = copy.deepcopy(base), then apply_lora and teach, as in section 4.",
+        "For the answers: partial(answers, base) and partial(answers, tuned).",
     ),
 }
