@@ -6,7 +6,6 @@ change it there.
 
 import json
 import platform
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -119,62 +118,6 @@ def answer_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> f
     return total / tokens
 
 
-def exact_judge(entry: dict[str, str], first: str, second: str) -> str:
-    """Prefers the response that is exactly the record's answer; "tie" if both or neither are."""
-    first_is_right = exact_match(first, entry)
-    second_is_right = exact_match(second, entry)
-    if first_is_right == second_is_right:
-        return "tie"
-    return "first" if first_is_right else "second"
-
-
-def compare_pairwise(judge: Callable[[dict[str, str], str, str], str],
-                     records: Sequence[dict[str, str]], a: Sequence[str],
-                     b: Sequence[str]) -> dict[str, int]:
-    """How often a judge prefers model a's or b's response, asked in both orders.
-
-    "unsure" counts verdicts that changed with the order. Raises ValueError for a verdict that is
-    none of "first", "second" and "tie".
-    """
-    a_first = {"first": "a", "second": "b", "tie": "tie"}
-    b_first = {"first": "b", "second": "a", "tie": "tie"}
-    counts = {"a": 0, "b": 0, "tie": 0, "unsure": 0}
-    for entry, response_a, response_b in zip(records, a, b, strict=True):
-        verdicts = (judge(entry, response_a, response_b), judge(entry, response_b, response_a))
-        if not set(verdicts) <= {"first", "second", "tie"}:
-            raise ValueError(f"the judge said {verdicts}: it must say 'first', 'second' or 'tie'")
-        winner = a_first[verdicts[0]]
-        if b_first[verdicts[1]] != winner:
-            winner = "unsure"
-        counts[winner] += 1
-    return counts
-
-
-JUDGE_PROMPT = """Which response answers the instruction better? \
-Say only "first", "second" or "tie".
-
-Instruction: {instruction} {input}
-Reference answer: {output}
-First response: {first}
-Second response: {second}
-Verdict:"""
-
-
-def model_judge(ask: Callable[[str], str]) -> Callable[[dict[str, str], str, str], str]:
-    """A judge that puts JUDGE_PROMPT to a language model and takes the first verdict it replies.
-
-    `ask` sends a prompt and returns the reply. A reply without a verdict counts as "tie".
-    """
-    def judge(entry: dict[str, str], first: str, second: str) -> str:
-        reply = ask(JUDGE_PROMPT.format(**entry, first=first, second=second)).lower()
-        found = re.search(r"\b(first|second|tie)\b", reply)
-        if found is None:
-            return "tie"
-        return found[1]
-
-    return judge
-
-
 def save_responses(path: str | Path, records: Sequence[dict[str, str]], responses: Sequence[str],
                    made_by: dict[str, Any]) -> None:
     """Write records with their responses as JSON, and above them what made them.
@@ -205,4 +148,4 @@ def load_responses(path: str | Path) -> tuple[list[dict[str, str]], list[str], d
     return records, responses, content["made_by"]
 
 
-# Written by `python -m shared.kit.course copy`: 693c7c38911e
+# Written by `python -m shared.kit.course copy`: d75b1ed4398c

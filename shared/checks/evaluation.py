@@ -1,10 +1,11 @@
 """The exercises of 05_instruction_finetuning/07_evaluation."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 from shared.checks import Exercise
-from shared.checks.judging import asks_for_function, wrong_number, wrong_type
+from shared.checks.judging import asks_for_function, kind, wrong_number, wrong_type
 
 
 @asks_for_function
@@ -27,6 +28,15 @@ def judge_forgiving_match(answer: Callable[[str, str], bool]) -> str | None:
         ("", "A lion.", False, "an empty response is not right"),
         ("A lion. Or not.", "A lion.", False, "the whole response counts, not its start"),
         ("1.5 meters.", "15 meters.", False, "a point inside a number does make a difference"),
+        ("2 5 meters.", "2.5 meters.", False, "a point inside a number does make a difference"),
+        ("It is 8.", "It is 7.", False, "another number does make a difference"),
+        ("It is -7.", "It is 7.", False, "a sign before a number does make a difference"),
+        ("Is it a lion?", "Is it a lion.", False, "a question mark is no full stop"),
+        ("A lion, an owl.", "A lion an owl.", False, "a comma does make a difference"),
+        ("An owl, a lion.", "A lion, an owl.", False, "the order of the words counts"),
+        ("Malaga.", "Málaga.", False, "a letter without its accent is another letter"),
+        ("MÁLAGA.", "Málaga", True, "capitals should make no difference, on any letter"),
+        ("A\n lion.", "A lion.", True, "a line break is a space as well"),
     ]
     for response, expected, right, what in cases:
         found = answer(response, expected)
@@ -40,52 +50,63 @@ def judge_forgiving_match(answer: Callable[[str, str], bool]) -> str | None:
 def judge_answers_needed(answer: Any) -> str | None:
     half = "that is for a width of 0.20: 0.10 to each side; the whole width should be 0.10"
     plain = "that is the plain interval; Wilson's needs a few less"
+    other = "that is for a confidence of {}%; the exercise asks for 95%"
     slips = {
         96: half,
         94: half,
+        92: half,
         386: plain,
         385: plain,
         384: plain,
+        270: other.format(90),
+        268: other.format(90),
+        660: other.format(99),
+        658: other.format(99),
+        191: "that is half of it, the right answers; how many answers are there?",
         381: "an even number, so that half of it is a number of answers",
         380: "at 380 the interval is still a little wider than 0.10",
     }
     return wrong_number(answer, 382, slips, how="raise the number until high - low <= 0.10")
 
 
-def longer(entry: dict, first: str, second: str) -> str:
-    """A judge without habits: the longer response wins."""
-    if len(first) == len(second):
-        return "tie"
-    return "first" if len(first) > len(second) else "second"
+OPPOSITE = {"first": "second", "second": "first", "tie": "tie"}
+
+
+def told_judge(verdict: str, swapped: str, asked: list) -> Callable[[dict, str, str], str]:
+    """A judge that gives one verdict on ("a", "b") and another on ("b", "a"); notes its records."""
+
+    def judge(entry: dict, first: str, second: str) -> str:
+        asked.append(entry)
+        return {("a", "b"): verdict, ("b", "a"): swapped}.get((first, second), "tie")
+
+    return judge
+
+
+def why_not(verdict: str, swapped: str) -> str:
+    """What a fair judge makes of two verdicts, in words."""
+    if OPPOSITE[verdict] == swapped:
+        return "the two orders agree, so the verdict stands"
+    if verdict == swapped:
+        return f"a judge that says {verdict!r} in both orders contradicts itself"
+    return "'tie' in one order and a winner in the other is a contradiction too"
 
 
 @asks_for_function
 def judge_fair_judge(answer: Callable[[Callable], Callable]) -> str | None:
-    if not callable(answer(longer)):
+    if not callable(answer(told_judge("tie", "tie", []))):
         return "fair(judge) should return a judge, a function of record, first and second response"
-    pairs = [("aa", "b"), ("a", "bb"), ("a", "b")]
-    cases = (
-        (longer, ["first", "second", "tie"], "a judge without habits should keep its verdicts"),
-        (
-            lambda entry, first, second: "first",
-            ["tie"] * 3,
-            "a judge that always says 'first' contradicts itself",
-        ),
-        (
-            lambda entry, first, second: "second",
-            ["tie"] * 3,
-            "a judge that always says 'second' contradicts itself",
-        ),
-        (
-            lambda entry, first, second: "tie" if first == "aa" else "second",
-            ["tie"] * 3,
-            "'tie' in one order and a winner in the other is a contradiction too",
-        ),
-    )
-    for judge, expected, what in cases:
-        found = [answer(judge)({}, first, second) for first, second in pairs]
+    for verdict, swapped in itertools.product(OPPOSITE, repeat=2):
+        asked: list[dict] = []
+        record = {"instruction": f"{verdict} and {swapped}"}
+        expected = verdict if OPPOSITE[verdict] == swapped else "tie"
+        found = answer(told_judge(verdict, swapped, asked))(record, "a", "b")
         if found != expected:
-            return f"{what}: expected {expected}, got {found}"
+            return (
+                f"{why_not(verdict, swapped)}: the judge said {verdict!r}, and {swapped!r} of the "
+                f"swapped pair; expected {expected!r}, got {kind(found)}"
+            )
+        if any(entry != record for entry in asked):
+            return f"the judge should be given the record, it got {kind(asked[0])}"
     return None
 
 

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from shared.evaluation import wilson_interval
-from shared.kit.plots import BLUE, ORANGE
+from shared.kit.plots import BLUE, ORANGE, RED, YELLOW
 
 
 def interval_figure(scores: Mapping[str, tuple[int, int]], confidence: float = 0.95) -> Figure:
@@ -46,5 +46,31 @@ def interval_lab(percent: int, answers: int, confidence: int) -> Figure:
         xlim=(-10, 110),
         ylim=(-0.5, 1.7),
     )
+    figure.tight_layout()
+    return figure
+
+
+def calibration_figure(counts: Mapping[str, Mapping[str, int]]) -> Figure:
+    """A bar for each judge: what its two verdicts on a pair came to, as shares of the pairs."""
+    colours = {
+        "right": BLUE,
+        "wrong": RED,
+        "first": ORANGE,
+        "second": YELLOW,
+        "tie": "#999999",
+        "none": "#dddddd",
+    }
+    figure, ax = plt.subplots(figsize=(7, 1.1 + 0.32 * len(counts)))
+    for row, told in enumerate(reversed(counts.values())):
+        pairs = max(1, sum(told.values()))
+        left = 0.0
+        for name, colour in colours.items():
+            label = name if row == 0 else None
+            ax.barh(row, told[name] / pairs, left=left, color=colour, label=label)
+            left += told[name] / pairs
+    names = [f"{name} ({sum(told.values())})" for name, told in reversed(counts.items())]
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="share of pairs, each shown in both orders", xlim=(0, 1))
+    ax.legend(ncols=6, loc="lower center", bbox_to_anchor=(0.45, 1.0), fontsize=8, frameon=False)
     figure.tight_layout()
     return figure

@@ -1,4 +1,4 @@
-"""Answers and scores, intervals that keep their promise, judges asked in both orders."""
+"""Answers and scores, and intervals that keep their promise."""
 
 import json
 import math
@@ -12,13 +12,10 @@ from small_parts import PLAIN, WITH_INPUT, Tokens
 
 from shared.evaluation import (
     answer_loss,
-    compare_pairwise,
-    exact_judge,
     exact_match,
     extract_response,
     generate_responses,
     load_responses,
-    model_judge,
     save_responses,
     score_by_family,
     wilson_interval,
@@ -115,62 +112,6 @@ def test_masked_tokens_do_not_count_in_the_answer_loss():
         answer_loss(model, [(inputs, torch.full_like(targets, -100))])
     with pytest.raises(ValueError, match="no target counts"):
         answer_loss(model, [])
-
-
-def test_the_exact_judge():
-    assert exact_judge(PLAIN, "5", "6") == "first"
-    assert exact_judge(PLAIN, "6", " 5\n") == "second"
-    assert exact_judge(PLAIN, "5", "5") == exact_judge(PLAIN, "4", "6") == "tie"
-
-
-def test_pairs_are_counted_for_the_right_model():
-    records = [PLAIN] * 4
-    assert compare_pairwise(exact_judge, records, ["5", "5", "1", "2"], ["5", "1", "5", "2"]) == {
-        "a": 1,
-        "b": 1,
-        "tie": 2,
-        "unsure": 0,
-    }
-
-
-@pytest.mark.parametrize(
-    "verdict, name", [("first", "unsure"), ("second", "unsure"), ("tie", "tie")]
-)
-def test_a_judge_that_looks_at_places_only_decides_nothing(verdict, name):
-    counts = compare_pairwise(lambda *_: verdict, [PLAIN] * 3, ["5"] * 3, ["6"] * 3)
-    assert counts[name] == 3 and sum(counts.values()) == 3
-
-
-def test_bad_judgements_and_lengths_are_refused():
-    with pytest.raises(ValueError, match="the judge said.*better"):
-        compare_pairwise(lambda *_: "better", [PLAIN], ["5"], ["6"])
-    with pytest.raises(ValueError):
-        compare_pairwise(exact_judge, [PLAIN], ["5", "5"], ["6"])
-
-
-@pytest.mark.parametrize(
-    "reply, verdict",
-    [
-        ("first", "first"),
-        ("  Second.\n", "second"),
-        ("It is a TIE", "tie"),
-        ("The first, not the second", "first"),
-        ("", "tie"),
-        ("firsthand", "tie"),
-        ("no idea", "tie"),
-    ],
-)
-def test_the_reply_of_a_model_is_read(reply, verdict):
-    asked = []
-
-    def ask(text):
-        asked.append(text)
-        return reply
-
-    assert model_judge(ask)(PLAIN, "five {or} so", "6") == verdict
-    assert (
-        "Add 2 and 3." in asked[0] and "five {or} so" in asked[0] and asked[0].endswith("Verdict:")
-    )
 
 
 def test_responses_travel_with_what_made_them(tmp_path):
