@@ -209,6 +209,7 @@ def test_names_and_folders_without_a_model_are_refused(tmp_path):
     for name in ("smollm", str(tmp_path)):
         with pytest.raises(ValueError, match="no model is named.*gpt-j-6b.*or a folder"):
             find_source(name, tiny)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
     with pytest.raises(ValueError, match="(?s)the folder .* holds no whole model.*config.json"):
         load_base(ModelSource(str(tmp_path), memory_gib=0))
 
