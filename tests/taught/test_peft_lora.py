@@ -349,7 +349,8 @@ def test_few_records_make_a_short_run_that_is_stopped_and_evaluated(
     again = make_trainer(model, tokenizer, items, items[:1], recipe, tmp_path)
     again.train(resume_from_checkpoint=True)
     assert again.state.global_step == trainer.state.max_steps
-    assert [e for e in again.state.log_history if "eval_loss" in e]
+    evaluated = [e["step"] for e in again.state.log_history if "eval_loss" in e]
+    assert evaluated[0] == 1 and evaluated[-1] == trainer.state.max_steps > 1
 
 
 def test_every_source_has_a_recipe():
