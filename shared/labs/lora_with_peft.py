@@ -1,7 +1,6 @@
 """The lab of 05_instruction_finetuning/06_lora_with_peft: two models answer side by side."""
 
 import html
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -85,9 +84,3 @@ def length_figure(lengths: Sequence[int], cutoff: int) -> Figure:
     ax.legend()
     figure.tight_layout()
     return figure
-
-
-def names_last_word(answer: str, record: Mapping[str, str]) -> bool:
-    """Whether the last word of the record's output is one of the answer's words, in any case."""
-    expected = re.findall(r"\w+", record["output"].casefold())
-    return bool(expected) and expected[-1] in re.findall(r"\w+", answer.casefold())

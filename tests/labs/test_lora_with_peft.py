@@ -8,7 +8,6 @@ from shared.labs.lora_with_peft import (
     compare_answers,
     length_figure,
     loss_figure,
-    names_last_word,
     score_table,
     side_by_side,
 )
@@ -63,10 +62,3 @@ def test_the_losses_drawn_are_those_of_the_log():
 
 def test_every_record_is_in_the_histogram():
     assert sum(patch.get_height() for patch in length_figure([3, 4, 4], 8).axes[0].patches) == 3
-
-
-def test_the_last_word_may_stand_anywhere_in_the_answer():
-    record = {"output": "The capital city of Peru is Lima."}
-    assert names_last_word("It is LIMA, of course", record) and names_last_word("Lima.", record)
-    assert not names_last_word("The capital city of Peru", record)
-    assert not names_last_word("Limassol", record) and not names_last_word("", {"output": "..."})
