@@ -393,6 +393,8 @@ def test_the_tasks_of_no_family_are_refused():
 
 def test_the_last_word_may_stand_anywhere_in_the_answer():
     record = {"output": "The capital city of Peru is Lima."}
-    assert ir.names_last_word("It is LIMA, of course", record) and ir.names_last_word("Lima.", record)
-    assert not ir.names_last_word("The capital city of Peru", record)
-    assert not ir.names_last_word("Limassol", record) and not ir.names_last_word("", {"output": "..."})
+    for answer in ("It is LIMA, of course", "Lima."):
+        assert ir.names_last_word(answer, record)
+    for answer in ("The capital city of Peru", "Limassol", ""):
+        assert not ir.names_last_word(answer, record)
+    assert not ir.names_last_word("", {"output": "..."})
