@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from shared.kit.gpt2_vocabulary import gpt2_files
+from shared.kit.hugging_face import cache_free_gib, missing_download
 from shared.kit.smollm2 import GGUF_FILE, smollm2_folder
 from shared.kit.system import available_memory_gib
 
@@ -22,32 +23,39 @@ class ModelSource:
     """Where a model's weights are, and what they need."""
 
     place: str  # a name on the Hugging Face hub, or a folder
-    memory_gib: float  # free memory to load and finetune it, of the GPU for "cuda"
-    device: str = "cpu"
-    eight_bit: bool = False
+    memory_gib: float  # free memory to load and finetune it: of the GPU, where there is one
+    needs_gpu: bool = False
+    bits: int | None = None  # 8 or 4: how the large matrices are kept
     gguf_file: str | None = None
+    revision: str = "main"  # which version on the hub
+    file_gib: float = 0  # its file on the hub: fetched to disk, then read into memory
 
 
 MODEL_SOURCES = {
-    "gpt-j-6b": ModelSource("EleutherAI/gpt-j-6b", memory_gib=14, device="cuda", eight_bit=True),
+    "gpt-j-6b": ModelSource("EleutherAI/gpt-j-6b", memory_gib=14, needs_gpu=True, bits=8,
+                            revision="float16", file_gib=11.3),
     "smollm2-135m": ModelSource(str(smollm2_folder()), memory_gib=3, gguf_file=GGUF_FILE),
     "tiny-gptj": ModelSource("tiny-gptj", memory_gib=1),
 }
 
 
 def check_memory(source: ModelSource) -> None:
-    """Raise RuntimeError where a model's GPU is missing, MemoryError where memory is short."""
-    if source.device == "cuda" and not torch.cuda.is_available():
+    """Raise RuntimeError where a model's GPU is missing, MemoryError where there is no room."""
+    needs = {"memory": (source.memory_gib, available_memory_gib())}
+    if torch.cuda.is_available():
+        free_bytes, _ = torch.cuda.mem_get_info()
+        needs = {"GPU memory": (source.memory_gib, free_bytes / 2**30),
+                 "memory": (source.file_gib, available_memory_gib())}
+    elif source.needs_gpu:
         raise RuntimeError(f"{source.place} needs a GPU with {source.memory_gib} GiB free, and "
                            "this machine has none: choose smollm2-135m or tiny-gptj")
-    free = available_memory_gib()
-    if source.device == "cuda":
-        free_bytes, _ = torch.cuda.mem_get_info()
-        free = free_bytes / 2**30
-    if free < source.memory_gib:
-        raise MemoryError(f"{source.place} needs {source.memory_gib} GiB of free memory, "
-                          f"{free:.1f} GiB are free: close other programs, or choose a smaller "
-                          "model")
+    missing = missing_download(source.place, source.revision, source.file_gib)
+    needs["disk space"] = (missing, cache_free_gib())
+    for kind, (needed, free) in needs.items():
+        if free < needed:
+            raise MemoryError(f"{source.place} needs {needed} GiB of free {kind}, {free:.1f} GiB "
+                              "are free: close or delete what is not needed, or choose a smaller "
+                              "model")
 
 
 def make_tiny_gptj(folder: Path) -> ModelSource:
@@ -67,37 +75,80 @@ def make_tiny_gptj(folder: Path) -> ModelSource:
     return ModelSource(str(folder), memory_gib=1)
 
 
+def find_source(name: str, tiny: ModelSource) -> ModelSource:
+    """The source that is meant by a name of MODEL_SOURCES, or by a folder with a model.
+
+    Raises ValueError for any other name.
+    """
+    if name == "tiny-gptj":
+        return tiny
+    if name in MODEL_SOURCES:
+        return MODEL_SOURCES[name]
+    files = [*Path(name).glob("*.safetensors"), *Path(name).glob("*.bin")]
+    if not files:
+        raise ValueError(f"no model is named {name!r}, and no folder of that name holds weights: "
+                         f"choose one of {sorted(MODEL_SOURCES)}, or a folder")
+    file_gib = sum(file.stat().st_size for file in files) / 2**30
+    return ModelSource(name, memory_gib=round(1 + 2 * file_gib, 1))
+
+
 PAD_TOKENS = ("<|extratoken_1|>", "<|endoftext|>")  # GPT-J's, SmolLM2's: no record holds them
+
+
+def choose_pad_token(tokenizer: transformers.PreTrainedTokenizerBase, place: str) -> str:
+    """A token to pad with that is not the end token; the end token itself if there is no other.
+
+    Raises ValueError for a tokenizer without an end token, or that ends each text by itself.
+    """
+    end = tokenizer.eos_token
+    if end is None or tokenizer("a")["input_ids"][-1:] == [tokenizer.eos_token_id]:
+        raise ValueError(f"the tokenizer of {place} has the end token {end!r} and puts it behind "
+                         "every text, or has none: set eos_token and add_eos_token=false in its "
+                         "tokenizer_config.json")
+    known = tokenizer.get_vocab()
+    for token in (*PAD_TOKENS, tokenizer.pad_token, tokenizer.unk_token):
+        if token in known and token != end:
+            return token
+    return end
+
+
+def loading_options(source: ModelSource) -> dict[str, Any]:
+    """The types, the place and the packing of the weights, as `from_pretrained` takes them."""
+    on_gpu = torch.cuda.is_available()
+    options = {"dtype": torch.float32, "device_map": {"": 0 if on_gpu else "cpu"}}  # "": all layers
+    if source.needs_gpu:
+        options["dtype"] = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if source.bits == 8:
+        options["quantization_config"] = transformers.BitsAndBytesConfig(load_in_8bit=True)
+    elif source.bits == 4:
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=options["dtype"])
+    elif source.gguf_file is not None:  # expanded, so that it can be trained
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    return options
 
 
 def load_base(source: ModelSource) -> tuple[transformers.PreTrainedModel,
                                             transformers.PreTrainedTokenizerBase]:
-    """The model, frozen nowhere yet, and its tokenizer, whose padding token is not the end token.
+    """The model, frozen nowhere yet, and its tokenizer with a token to pad with.
 
-    Raises RuntimeError or MemoryError before loading, ConnectionError where the weights cannot be
-    had.
+    Raises RuntimeError or MemoryError before loading, then ConnectionError or ValueError.
     """
     check_memory(source)
-    options = {}
-    if source.gguf_file is not None:
-        options["gguf_file"] = source.gguf_file
-    how = {"dtype": torch.float32, "device_map": {"": "cpu"}}  # "": all layers
-    if source.device == "cuda":
-        how = {"dtype": torch.float16, "device_map": {"": 0}}  # on the first GPU
-    if source.eight_bit:
-        how["quantization_config"] = transformers.BitsAndBytesConfig(load_in_8bit=True)
-    elif source.gguf_file is not None:  # expand the packed numbers, so that it can be trained
-        how["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    where = {"revision": source.revision, "gguf_file": source.gguf_file}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source.place, **options)
-        model = transformers.AutoModelForCausalLM.from_pretrained(source.place, **options, **how)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source.place, **where)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            source.place, **where, **loading_options(source))
     except OSError as error:
+        if Path(source.place).is_dir():
+            raise ValueError(f"the folder {source.place} holds no whole model ({error}): it needs "
+                             "config.json, the weights and the tokenizer's files") from error
         raise ConnectionError(f"{source.place} is neither a folder with a model nor reachable on "
                               f"the hub ({error}): connect to the internet once, or choose "
                               "tiny-gptj") from error
-    known = tokenizer.get_vocab()
-    choices = [token for token in PAD_TOKENS if token in known and token != tokenizer.eos_token]
-    tokenizer.pad_token = choices[0]
+    tokenizer.pad_token = choose_pad_token(tokenizer, source.place)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
 
@@ -117,13 +168,23 @@ def answer_prompts(model: Any, tokenizer: transformers.PreTrainedTokenizerBase,
         texts = [prompts[number] for number in numbers]
         batch = tokenizer(texts, padding=True, return_tensors="pt").to(model.device)  # (B, T)
         out = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
-        new_tokens = out[:, batch["input_ids"].size(1) :]  # (B, new)
-        new_texts = tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
-        for number, text in zip(numbers, new_texts, strict=True):
-            answers[number] = text.strip()
+        for number, ids in zip(numbers, out[:, batch["input_ids"].size(1) :].tolist(), strict=True):
+            if tokenizer.eos_token_id in ids:  # behind it is padding
+                ids = ids[: ids.index(tokenizer.eos_token_id)]
+            answers[number] = tokenizer.decode(ids, skip_special_tokens=True).strip()
     tokenizer.padding_side = side
     model.train(was_training)
     return answers
+
+
+def own_prompt(record: dict[str, str],
+               tokenizer: transformers.PreTrainedTokenizerBase) -> str | None:
+    """A record's prompt in the template that the model was finetuned on; None if it has none."""
+    if tokenizer.chat_template is None:
+        return None
+    text = "\n".join(part for part in (record["instruction"], record["input"]) if part)
+    return tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False,
+                                         add_generation_prompt=True)
 
 
 def stream_answer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, prompt: str,
@@ -145,4 +206,4 @@ def stream_answer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, p
         yield tokenizer.decode(ids).strip()
 
 
-# Written by `python -m shared.kit.course copy`: 5e0df1fbba18
+# Written by `python -m shared.kit.course copy`: 59fff7ac1f4b

@@ -59,7 +59,8 @@ def encode_record(record: dict[str, str], tokenizer: transformers.PreTrainedToke
         raise ValueError(f"a prompt of {len(prompt)} tokens leaves no room for an answer within "
                          f"cutoff={cutoff}: raise the cutoff or leave the record out: "
                          f"{record['instruction'][:60]!r}")
-    response = tokenizer(record["output"])["input_ids"]
+    # no second start token before the answer
+    response = tokenizer(record["output"], add_special_tokens=False)["input_ids"]
     ids = (prompt + response)[: cutoff - 1] + [tokenizer.eos_token_id]
     return {"input_ids": ids, "labels": [-100] * len(prompt) + ids[len(prompt) :]}
 
@@ -98,24 +99,38 @@ class Recipe:
     cutoff: int = 256  # tokens
     preamble: bool = True
     save_steps: int = 100
+    layers: Sequence[str] = ()  # what LoRA adapts; empty: queries and values
 
 
 RECIPES = {
     "gpt-j-6b": Recipe(),
     # for a processor: fewer records a step, so that an epoch has more steps, and a larger rate
-    "smollm2-135m": Recipe(8, 8, 0.75, 6, 1e-3, preamble=False, save_steps=10),
-    "tiny-gptj": Recipe(8, 4, 0.5, 6, 1e-2, preamble=False, save_steps=10),
+    "smollm2-135m": Recipe(8, 8, 0.31, 6, 1e-3, preamble=False, save_steps=12),
+    "tiny-gptj": Recipe(8, 4, 0.31, 6, 1e-2, preamble=False, save_steps=12),
 }
 
 
+def layers_to_adapt(model: nn.Module) -> list[str]:
+    """The layers that make queries and values, by the names that most models give them.
+
+    Raises ValueError for a model with other names.
+    """
+    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    for layers in (["q_proj", "v_proj"], ["c_attn"], ["query_key_value"]):
+        if set(layers) <= names:
+            return layers
+    raise ValueError(f"{type(model).__name__} names its layers otherwise: write "
+                     f"replace(recipe, layers=[...]) with some of {sorted(names)}")
+
+
 def add_adapter(model: Any, recipe: Recipe) -> peft.PeftModel:
-    """Freeze the model, prepare it if it is in 8 bits, put LoRA on queries and values."""
-    if getattr(model, "is_loaded_in_8bit", False):
+    """Freeze the model, prepare it if it is in 8 or 4 bits, put LoRA on the recipe's layers."""
+    if getattr(model, "is_loaded_in_8bit", False) or getattr(model, "is_loaded_in_4bit", False):
         model = peft.prepare_model_for_kbit_training(
             model, gradient_checkpointing_kwargs={"use_reentrant": False})
     config = peft.LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout,
-                             bias="none", target_modules=["q_proj", "v_proj"],
-                             task_type="CAUSAL_LM")
+                             bias="none", task_type="CAUSAL_LM",
+                             target_modules=list(recipe.layers or layers_to_adapt(model)))
     return peft.get_peft_model(model, config)
 
 
@@ -126,78 +141,23 @@ def make_trainer(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, tr
         raise ValueError(f"batch_size={recipe.batch_size} must be a multiple of "
                          f"micro_batch={recipe.micro_batch}")
     on_gpu = next(model.parameters()).is_cuda
+    wide_range = on_gpu and torch.cuda.is_bf16_supported()  # bfloat16 needs no scaled loss
+    steps = recipe.epochs * len(train) / recipe.batch_size
+    every = max(1, min(recipe.save_steps, int(steps / 3)))  # a short run is evaluated, too
     arguments = transformers.TrainingArguments(
         output_dir=str(folder), seed=123, num_train_epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate, warmup_steps=recipe.warmup_steps,
+        learning_rate=recipe.learning_rate, warmup_steps=min(recipe.warmup_steps, int(steps / 3)),
         per_device_train_batch_size=recipe.micro_batch,
         per_device_eval_batch_size=recipe.micro_batch,
         gradient_accumulation_steps=recipe.batch_size // recipe.micro_batch,
-        logging_steps=recipe.save_steps, eval_strategy="steps", eval_steps=recipe.save_steps,
-        save_strategy="steps", save_steps=recipe.save_steps, save_total_limit=3,
-        use_cpu=not on_gpu, fp16=on_gpu, dataloader_pin_memory=on_gpu, disable_tqdm=False,
+        logging_steps=every, eval_strategy="steps", eval_steps=every,
+        save_strategy="steps", save_steps=every, save_total_limit=3,
+        use_cpu=not on_gpu, bf16=wide_range, fp16=on_gpu and not wide_range,
+        dataloader_pin_memory=on_gpu, disable_tqdm=False,
         report_to="none", remove_unused_columns=False, label_names=["labels"])
     return transformers.Trainer(
         model=model, args=arguments, train_dataset=train, eval_dataset=validation,
         processing_class=tokenizer, data_collator=partial(pad_batch, pad_id=tokenizer.pad_token_id))
 
 
-class StopAt(transformers.TrainerCallback):
-    """Ends a training after a step, as a power cut would, but a checkpoint is written first."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step >= self.step:
-            control.should_save = True
-            control.should_training_stop = True
-
-
-def check_adapter(folder: Path, model: nn.Module) -> None:
-    """Raise ValueError unless a saved adapter, or a checkpoint's, fits the model's layers."""
-    folder = Path(folder)
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise ValueError(f"{folder} holds no adapter: train one and call save_pretrained with this "
-                         "folder")
-    layers = dict(model.named_modules())
-    for name, weight in peft.load_peft_weights(folder, device="cpu").items():
-        # name is "...q_proj.lora_A.weight", (r, d_in), or "...q_proj.lora_B.weight", (d_out, r)
-        layer_name, matrix = name.removesuffix(".weight").rsplit(".lora_", 1)
-        layer = layers.get(layer_name, layers.get(layer_name.removeprefix("base_model.model.")))
-        sides = (getattr(layer, "in_features", None), getattr(layer, "out_features", None))
-        if matrix == "A":
-            fits = weight.size(1) == sides[0]
-        else:
-            fits = weight.size(0) == sides[1]
-        if not fits:
-            raise ValueError(f"{folder} is an adapter for another model: {name} is "
-                             f"{tuple(weight.shape)}, while the layer here has (in, out) = "
-                             f"{sides}; load the model that it was trained on")
-
-
-def load_adapted(model: Any, folder: Path) -> peft.PeftModel:
-    """A fresh base model with a saved adapter on it. Raises ValueError for another model's."""
-    check_adapter(folder, model)
-    return peft.PeftModel.from_pretrained(model, folder).eval()
-
-
-def push_to_hub(model: peft.PeftModel, repository: str, on: bool = False) -> str:
-    """Upload the adapter to your account if `on`; only then a token is asked for.
-
-    Returns what was done. Raises ConnectionError if the hub cannot be reached.
-    """
-    if not on:
-        return "not pushed: the switch is off"
-    from huggingface_hub import get_token, login
-
-    try:
-        if get_token() is None:
-            login()  # asks for a token that may write
-        model.push_to_hub(repository)
-    except OSError as error:
-        raise ConnectionError(f"{repository} was not pushed ({error}): the adapter is still in its "
-                              "folder") from error
-    return f"pushed to {repository}"
-
-
-# Written by `python -m shared.kit.course copy`: 5cb816171f27
+# Written by `python -m shared.kit.course copy`: 206fc51f0ae1

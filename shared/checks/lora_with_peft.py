@@ -3,17 +3,24 @@
 from collections.abc import Callable
 from typing import Any
 
+import peft
 import torch
 from torch import Tensor
 
 from shared.checks import Exercise
 from shared.checks.judging import (
     asks_for_function,
+    kind,
+    not_a_function,
     not_a_number,
     not_a_tuple,
     wrong_form,
     wrong_number,
 )
+from shared.hub_models import answer_prompts
+from shared.instructions import RESPONSE_MARK, check_fields, format_input
+from shared.kit.hugging_face import make_letter_gptj
+from shared.peft_adapters import peft_fingerprint
 
 
 def judge_lora_schedule(answer: Any) -> str | None:
@@ -102,6 +109,65 @@ def wrong_filling(
     return None
 
 
+LONGEST = 200  # bytes of a prompt and its answer: the small model sees 256
+
+
+def judge_own_records(answer: Any) -> str | None:
+    if hint := not_a_tuple(answer, "records", "finetune"):
+        return hint
+    records, finetune = answer
+    if hint := wrong_records(records) or not_a_function(finetune):
+        return hint
+    model, tokenizer = make_letter_gptj()
+    before = peft_fingerprint(model)
+    torch.manual_seed(123)
+    adapted = finetune(model, tokenizer, [dict(record) for record in records])
+    if not isinstance(adapted, peft.PeftModel):
+        return f"return the model with its adapter on it, as add_adapter does, not {kind(adapted)}"
+    if peft_fingerprint(adapted) != before:
+        return "the weights of the base have changed: only the adapter's matrices may be trained"
+    prompts = [format_input(record, preamble=False) + RESPONSE_MARK for record in records]
+    longest = max(len(record["output"].encode()) for record in records)
+    found = answer_prompts(adapted, tokenizer, prompts, longest + 8)
+    expected = [record["output"].strip() for record in records]
+    right = sum(map(str.__eq__, found, expected))
+    if right >= 8:
+        return None
+    talks_on = sum(a != b and a.startswith(b) for a, b in zip(found, expected))
+    if right + talks_on >= 8:
+        return (
+            f"{talks_on} answers begin right and talk on: is the end token among what is learned?"
+        )
+    wrong = next(i for i in range(10) if found[i] != expected[i])
+    return (
+        f"{right} of your 10 answers are right, 8 are needed; to {records[wrong]['instruction']!r} "
+        f"the model says {found[wrong]!r}: more steps, a larger rate, or more layers?"
+    )
+
+
+def wrong_records(records: Any) -> str | None:
+    """What is wrong with ten records, if anything."""
+    if not isinstance(records, (list, tuple)) or len(records) != 10:
+        return f"the first entry must be a list of ten records, this is {kind(records)}"
+    for number, record in enumerate(records):
+        try:
+            check_fields(record)
+        except ValueError as error:
+            return f"record {number}: {error}"
+        for field in ("instruction", "output"):
+            if not record[field].strip():
+                return f"record {number} has an empty {field}"
+        text = format_input(record, preamble=False) + RESPONSE_MARK + record["output"]
+        if len(text.encode()) > LONGEST:
+            return f"record {number} has {len(text.encode())} bytes, at most {LONGEST}: shorten it"
+    prompts = {(record["instruction"].strip(), record["input"].strip()) for record in records}
+    if len(prompts) < 10:
+        return "two of your records ask the same: a model can give but one answer to it"
+    if len({record["output"].strip() for record in records}) < 5:
+        return "at least five different answers: one sentence for all is learned by any bias"
+    return None
+
+
 EXERCISES = {
     "lora_schedule": Exercise(judge_lora_schedule, "One epoch has 51,200 / 128 steps."),
     "adapter_size": Exercise(
@@ -111,5 +177,12 @@ EXERCISES = {
     ),
     "pad_to_multiple": Exercise(
         judge_pad_to_multiple, "-length % multiple is the number of columns that are missing."
+    ),
+    "own_records": Exercise(
+        judge_own_records,
+        "encode_record and pad_batch make one batch of all ten; add_adapter puts LoRA on the "
+        "layers that its recipe names.",
+        "Queries and values alone cannot steer random weights: adapt all linear layers, the "
+        "head too, with rank 8, and a rate that falls from 0.01 to 0 in 120 steps.",
     ),
 }

@@ -494,3 +494,9 @@ def main(path: Path = DATA_PATH) -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def names_last_word(answer: str, record: Record) -> bool:
+    """Whether the last word of the record's output is one of the answer's words, in any case."""
+    expected = re.findall(r"\w+", record["output"].casefold())
+    return bool(expected) and expected[-1] in re.findall(r"\w+", answer.casefold())

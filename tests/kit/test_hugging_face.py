@@ -51,3 +51,31 @@ def test_the_libraries_are_silent_and_others_are_not():
     for name in ("transformers", "bitsandbytes", "peft"):
         assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
     assert not transformers.utils.logging.is_progress_bar_enabled()
+
+
+def test_a_folder_and_what_the_cache_holds_are_not_fetched(monkeypatch, tmp_path):
+    import huggingface_hub
+
+    asked = []
+    monkeypatch.setattr(
+        huggingface_hub,
+        "try_to_load_from_cache",
+        lambda place, name, revision: asked.append((place, name, revision)),
+    )
+    assert hugging_face.missing_download(str(tmp_path), "main", 3.5) == 0 and not asked
+    assert hugging_face.missing_download("me/model", "half", 3.5) == 3.5
+    assert ("me/model", "pytorch_model.bin", "half") in asked
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda place, name, revision: "/a/file"
+    )
+    assert hugging_face.missing_download("me/model", "half", 3.5) == 0
+
+
+def test_the_disk_of_a_cache_that_is_not_there_yet_is_looked_at(monkeypatch, tmp_path):
+    import shutil
+
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "not" / "yet"))
+    free = shutil.disk_usage(tmp_path).free / 2**30
+    assert abs(hugging_face.cache_free_gib() - free) < 1

@@ -389,3 +389,12 @@ def test_the_tasks_of_a_family_are_true_and_hold_its_records(family):
 def test_the_tasks_of_no_family_are_refused():
     with pytest.raises(ValueError, match="no family is named 'poetry'"):
         ir.tasks_of("poetry")
+
+
+def test_the_last_word_may_stand_anywhere_in_the_answer():
+    record = {"output": "The capital city of Peru is Lima."}
+    for answer in ("It is LIMA, of course", "Lima."):
+        assert ir.names_last_word(answer, record)
+    for answer in ("The capital city of Peru", "Limassol", ""):
+        assert not ir.names_last_word(answer, record)
+    assert not ir.names_last_word("", {"output": "..."})

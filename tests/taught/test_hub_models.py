@@ -12,16 +12,20 @@ from shared.hub_models import (
     ModelSource,
     answer_prompts,
     check_memory,
+    choose_pad_token,
+    find_source,
     load_base,
     make_tiny_gptj,
+    own_prompt,
     stream_answer,
 )
 from shared.instructions import RESPONSE_MARK, format_input, split_records
 from shared.kit import hugging_face, smollm2
 from shared.kit.corpora import load_instruction_data
-from shared.kit.gpt2_vocabulary import get_tokenizer
+from shared.kit.gpt2_vocabulary import get_tokenizer, gpt2_files
 from shared.lora import count_trainable
-from shared.peft_lora import RECIPES, Recipe, add_adapter, encode_record, load_adapted, make_trainer
+from shared.peft_adapters import load_adapted
+from shared.peft_lora import RECIPES, Recipe, add_adapter, encode_record, make_trainer
 
 hugging_face.quiet_libraries()
 IDS = torch.tensor([[10, 20, 30, 40, 50]])
@@ -58,7 +62,7 @@ def test_the_tokenizer_is_gpt2s_with_gptjs_spare_tokens(tokenizer):
 
 
 def test_eight_bits_run_through_the_same_functions(source, tokenizer, tmp_path):
-    plain, (model, _) = load_base(source)[0].eval(), load_base(replace(source, eight_bit=True))
+    plain, (model, _) = load_base(source)[0].eval(), load_base(replace(source, bits=8))
     layer = model.transformer.h[0].attn.q_proj
     assert layer.weight.dtype == torch.int8 and model.lm_head.weight.dtype == torch.float32
     with torch.no_grad():
@@ -75,7 +79,7 @@ def test_eight_bits_run_through_the_same_functions(source, tokenizer, tmp_path):
     assert trainer.evaluate()["eval_loss"] < before - 0.02
     assert layer.weight.dtype == torch.int8, "the frozen weights stay in 8 bits"
     model.save_pretrained(tmp_path / "adapter")
-    fresh = load_adapted(load_base(replace(source, eight_bit=True))[0], tmp_path / "adapter")
+    fresh = load_adapted(load_base(replace(source, bits=8))[0], tmp_path / "adapter")
     with torch.no_grad():
         assert torch.allclose(fresh(IDS).logits, model.eval()(IDS).logits, atol=1e-4)
 
@@ -122,14 +126,27 @@ def test_no_gpu_and_too_little_memory_are_said_before_loading(monkeypatch):
     monkeypatch.setattr(hub_models, "available_memory_gib", lambda: 1.234)
     with pytest.raises(MemoryError, match="needs 3 GiB of free memory, 1.2 GiB are free"):
         load_base(MODEL_SOURCES["smollm2-135m"])
+    monkeypatch.setattr(hub_models, "cache_free_gib", lambda: 5.0)
+    monkeypatch.setattr(hub_models, "available_memory_gib", lambda: 99.0)
+    monkeypatch.setattr(hub_models, "missing_download", lambda place, revision, gib: gib)
+    with pytest.raises(MemoryError, match="needs 7 GiB of free disk space, 5.0 GiB are free"):
+        check_memory(ModelSource("me/model", memory_gib=1, file_gib=7))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (6 * 2**30, 8 * 2**30))
-    with pytest.raises(MemoryError, match="gpt-j-6b needs 14 GiB of free memory, 6.0 GiB are free"):
+    with pytest.raises(MemoryError, match="gpt-j-6b needs 14 GiB of free GPU memory, 6.0 GiB"):
+        check_memory(MODEL_SOURCES["gpt-j-6b"])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (60 * 2**30, 80 * 2**30))
+    monkeypatch.setattr(hub_models, "available_memory_gib", lambda: 8.0)
+    with pytest.raises(MemoryError, match="gpt-j-6b needs 11.3 GiB of free memory, 8.0 GiB"):
         check_memory(MODEL_SOURCES["gpt-j-6b"])
 
 
-def test_an_8_bit_model_on_a_gpu_is_asked_for_in_half_precision(monkeypatch):
+@pytest.mark.parametrize("bfloat16", [True, False])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_packed_model_on_a_gpu_is_asked_for_in_half_precision(monkeypatch, bfloat16, bits):
     asked = {}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
 
     def note(place, **options):
         asked.update(options)
@@ -141,14 +158,105 @@ def test_an_8_bit_model_on_a_gpu_is_asked_for_in_half_precision(monkeypatch):
     )
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", note)
     with pytest.raises(ConnectionError):
-        load_base(MODEL_SOURCES["gpt-j-6b"])
-    assert asked["quantization_config"].load_in_8bit and asked["dtype"] == torch.float16
+        load_base(replace(MODEL_SOURCES["gpt-j-6b"], bits=bits))
+    half = torch.bfloat16 if bfloat16 else torch.float16
+    packing = asked["quantization_config"]
+    assert asked["dtype"] == half and asked["revision"] == "float16"
+    assert (packing.load_in_8bit, packing.load_in_4bit) == (bits == 8, bits == 4)
+    assert bits == 8 or (packing.bnb_4bit_use_double_quant, packing.bnb_4bit_quant_type) == (
+        True,
+        "nf4",
+    )
     assert asked["device_map"] == {"": 0}
+    with pytest.raises(ConnectionError):
+        load_base(ModelSource("me/small", memory_gib=0))
+    assert asked["device_map"] == {"": 0} and asked["dtype"] == torch.float32
 
 
 def test_a_hub_out_of_reach_is_explained():
     with pytest.raises(ConnectionError, match="(?s)nobody/nothing is neither a folder.*tiny-gptj"):
         load_base(ModelSource("nobody/nothing", memory_gib=0))
+
+
+@pytest.fixture
+def gpt2_folder(tmp_path):
+    """A GPT-2 with random weights as a folder: no token to spare, one layer for q, k and v."""
+    vocab_bpe, encoder_json = gpt2_files()
+    tokenizer = transformers.GPT2TokenizerFast(vocab=str(encoder_json), merges=str(vocab_bpe))
+    tokenizer.save_pretrained(tmp_path / "gpt2")
+    config = transformers.GPT2Config(n_layer=1, n_embd=16, n_head=2, n_positions=64)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    return tmp_path / "gpt2"
+
+
+def test_a_folder_with_another_model_trains_and_answers(gpt2_folder, tmp_path):
+    source = find_source(str(gpt2_folder), ModelSource("tiny", memory_gib=1))
+    assert source.place == str(gpt2_folder) and 1 <= source.memory_gib < 2
+    model, tokenizer = load_base(source)
+    assert tokenizer.pad_token == tokenizer.eos_token == "<|endoftext|>"
+    model = add_adapter(model, SHORT)
+    items = [encode_record(r, tokenizer, 64, preamble=False) for r in load_instruction_data()[:8]]
+    assert all(item["labels"][-1] == tokenizer.eos_token_id for item in items), "the end is learned"
+    make_trainer(model, tokenizer, items, items[:2], SHORT, tmp_path / "run").train()
+    assert len(answer_prompts(model, tokenizer, ["Hello", "How are you"], 3)) == 2
+    assert own_prompt({"instruction": "x", "input": ""}, tokenizer) is None
+
+
+def test_names_and_folders_without_a_model_are_refused(tmp_path):
+    tiny = ModelSource("tiny", memory_gib=1)
+    assert find_source("tiny-gptj", tiny) is tiny
+    assert find_source("gpt-j-6b", tiny) == MODEL_SOURCES["gpt-j-6b"]
+    for name in ("smollm", str(tmp_path)):
+        with pytest.raises(ValueError, match="no model is named.*gpt-j-6b.*or a folder"):
+            find_source(name, tiny)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
+    with pytest.raises(ValueError, match="(?s)the folder .* holds no whole model.*config.json"):
+        load_base(ModelSource(str(tmp_path), memory_gib=0))
+
+
+def test_a_padding_token_is_not_the_end_token_where_there_is_another(tokenizer):
+    class Fake:
+        eos_token, eos_token_id, pad_token, unk_token = "</s>", 2, None, "<unk>"
+        tail = []
+
+        def get_vocab(self):
+            return {"<unk>": 0, "<s>": 1, "</s>": 2}
+
+        def __call__(self, text):
+            return {"input_ids": [1, 5, *self.tail]}
+
+    fake = Fake()
+    assert choose_pad_token(fake, "x") == "<unk>"
+    fake.unk_token = None
+    assert choose_pad_token(fake, "x") == "</s>"
+    fake.tail = [2]
+    with pytest.raises(ValueError, match="tokenizer of x has the end token '</s>'.*add_eos_token"):
+        choose_pad_token(fake, "x")
+    fake.tail, fake.eos_token = [], None
+    with pytest.raises(ValueError, match="end token None"):
+        choose_pad_token(fake, "x")
+
+
+def test_what_stands_behind_the_end_token_is_no_answer(source, tokenizer):
+    model, _ = load_base(source)
+
+    def ends_at_once(**options):
+        ids = options["input_ids"]
+        tail = torch.tensor([[40, tokenizer.eos_token_id, tokenizer.pad_token_id, 41]])
+        return torch.cat([ids, tail.expand(len(ids), -1)], dim=1)
+
+    model.generate = ends_at_once
+    assert answer_prompts(model, tokenizer, ["a", "b c"], 4) == [tokenizer.decode([40])] * 2
+
+
+def test_a_prompt_in_the_models_own_template(tokenizer):
+    kept = tokenizer.chat_template
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}>"
+    )
+    prompts = [own_prompt({"instruction": "Add.", "input": i}, tokenizer) for i in ("", "1 2")]
+    tokenizer.chat_template = kept
+    assert prompts == ["<user>Add.>", "<user>Add.\n1 2>"]
 
 
 @pytest.mark.slow

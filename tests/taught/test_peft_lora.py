@@ -14,19 +14,17 @@ from shared.instructions import RESPONSE_MARK, format_input
 from shared.kit import hugging_face
 from shared.kit.corpora import load_instruction_data
 from shared.lora import apply_lora, count_trainable, lora_layers, merge_lora
+from shared.peft_adapters import StopAt, check_adapter
 from shared.peft_lora import (
     RECIPES,
     Recipe,
-    StopAt,
     add_adapter,
-    check_adapter,
     encode_record,
+    layers_to_adapt,
     leaves_room,
-    load_adapted,
     load_records,
     make_trainer,
     pad_batch,
-    push_to_hub,
 )
 
 hugging_face.quiet_libraries()
@@ -65,7 +63,7 @@ def encoded(tokenizer, count=48):
 
 
 def trained(source, tokenizer, folder, stop=None):
-    """An adapter trained for one short epoch of 6 steps; saved and stopped after `stop` of them."""
+    """An adapter after one short epoch of 6 steps; saved and stopped after that share of them."""
     model = add_adapter(load_base(source)[0], SHORT)
     torch.manual_seed(5)
     for name, weight in model.named_parameters():
@@ -239,7 +237,7 @@ def test_ours_equals_pefts_on_gptj(source):
 @pytest.mark.slow
 def test_a_resumed_run_equals_the_run_never_stopped(source, tokenizer, tmp_path):
     whole, _, items = trained(source, tokenizer, tmp_path / "whole")
-    halved, first, _ = trained(source, tokenizer, tmp_path / "half", stop=4)
+    halved, first, _ = trained(source, tokenizer, tmp_path / "half", stop=4 / 6)
     assert first.state.global_step == 4
     kept = sorted(path.name for path in (tmp_path / "half").glob("checkpoint-*"))
     assert kept == ["checkpoint-2", "checkpoint-4"]
@@ -259,7 +257,7 @@ def test_a_resumed_run_equals_the_run_never_stopped(source, tokenizer, tmp_path)
 
 
 def test_a_stopped_run_leaves_a_checkpoint_between_the_regular_ones(source, tokenizer, tmp_path):
-    trained(source, tokenizer, tmp_path, stop=3)
+    trained(source, tokenizer, tmp_path, stop=1 / 2)
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == [
         "checkpoint-2",
         "checkpoint-3",
@@ -309,58 +307,50 @@ def test_resuming_without_a_checkpoint_is_an_error(source, tokenizer, tmp_path):
         )
 
 
-def test_an_adapter_travels_alone_and_not_to_another_model(source, tokenizer, tmp_path):
-    model, _, _ = trained(source, tokenizer, tmp_path / "run")
-    model.eval().save_pretrained(tmp_path / "adapter")
-    fresh = load_adapted(load_base(source)[0], tmp_path / "adapter")
-    assert torch.equal(fresh(IDS).logits, model(IDS).logits)
-    wide = transformers.GPTJForCausalLM(
-        transformers.GPTJConfig(n_layer=2, n_embd=32, n_head=4, rotary_dim=8)
-    )
-    with pytest.raises(
-        ValueError, match=r"adapter for another model.*q_proj.*\(8, 64\).*\(32, 32\)"
-    ):
-        load_adapted(wide, tmp_path / "adapter")
-    shallow = transformers.GPTJForCausalLM(
-        transformers.GPTJConfig(n_layer=1, n_embd=64, n_head=4, rotary_dim=8)
-    )
-    with pytest.raises(ValueError, match=r"another model.*h\.1\.attn.*\(None, None\)"):
-        load_adapted(shallow, tmp_path / "adapter")
-    with pytest.raises(ValueError, match="another model"):
-        check_adapter(tmp_path / "run" / "checkpoint-2", add_adapter(wide, SHORT))
-    with pytest.raises(ValueError, match="holds no adapter"):
-        load_adapted(load_base(source)[0], tmp_path)
+def test_the_layers_are_those_of_the_model_or_of_the_recipe(source):
+    assert layers_to_adapt(load_base(source)[0]) == ["q_proj", "v_proj"]
+    small = transformers.GPT2Config(n_layer=1, n_embd=16, n_head=2, vocab_size=30)
+    gpt2 = transformers.GPT2LMHeadModel(small)
+    assert layers_to_adapt(gpt2) == ["c_attn"]
+    adapted = add_adapter(gpt2, replace(SHORT, layers=["c_proj"]))
+    names = [name for name, weight in adapted.named_parameters() if weight.requires_grad]
+    assert names and all(".c_proj.lora_" in name for name in names)
+    with pytest.raises(ValueError, match=r"(?s)Linear names its layers otherwise.*layers="):
+        layers_to_adapt(torch.nn.Linear(2, 2))
 
 
-# ---- what can go wrong before anything is loaded
+def test_a_start_token_comes_once_and_none_before_the_answer(tokenizer):
+    class StartsTexts:
+        """A tokenizer that puts a start token, 7, before each text, as Llama's does."""
+
+        eos_token_id = tokenizer.eos_token_id
+
+        def __call__(self, text, add_special_tokens=True):
+            ids = tokenizer(text)["input_ids"]
+            return {"input_ids": [7, *ids] if add_special_tokens else ids}
+
+    item = encode_record(RECORD, StartsTexts(), 256)
+    plain = encode_record(RECORD, tokenizer, 256)
+    assert item["input_ids"] == [7, *plain["input_ids"]]
+    assert item["labels"] == [-100, *plain["labels"]]
 
 
-def test_nothing_is_pushed_or_asked_for_while_the_switch_is_off(monkeypatch):
-    import huggingface_hub
-
-    class Model:
-        pushed = None
-
-        def push_to_hub(self, repository):
-            self.pushed = repository
-
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: pytest.fail("a token was looked for"))
-    model = Model()
-    assert "off" in push_to_hub(model, "me/adapter") and model.pushed is None
-    logins = []
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    monkeypatch.setattr(huggingface_hub, "login", lambda: logins.append(1))
-    assert push_to_hub(model, "me/adapter", on=True) == "pushed to me/adapter"
-    assert model.pushed == "me/adapter" and logins == [1]
-
-
-def test_a_push_that_fails_is_explained(source, monkeypatch):
-    import huggingface_hub
-
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: "hf_none")
-    model = add_adapter(load_base(source)[0], Recipe())
-    with pytest.raises(ConnectionError, match="me/adapter was not pushed.*still in its folder"):
-        push_to_hub(model, "me/adapter", on=True)
+@pytest.mark.parametrize("count", [3, 10])
+def test_few_records_make_a_short_run_that_is_stopped_and_evaluated(
+    source, tokenizer, tmp_path, count
+):
+    model, items = add_adapter(load_base(source)[0], SHORT), encoded(tokenizer, count)
+    recipe = replace(SHORT, epochs=2, warmup_steps=100, save_steps=100)
+    trainer = make_trainer(model, tokenizer, items, items[:1], recipe, tmp_path)
+    trainer.add_callback(StopAt(1 / 3))
+    trainer.train()
+    assert trainer.state.global_step == 1 < trainer.state.max_steps
+    assert (tmp_path / "checkpoint-1").is_dir()
+    again = make_trainer(model, tokenizer, items, items[:1], recipe, tmp_path)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == trainer.state.max_steps
+    evaluated = [e["step"] for e in again.state.log_history if "eval_loss" in e]
+    assert evaluated[0] == 1 and evaluated[-1] == trainer.state.max_steps > 1
 
 
 def test_every_source_has_a_recipe():
