@@ -139,6 +139,8 @@ def test_what_a_step_notes_is_that_of_the_counted_tokens():
             logits = again.model(torch.tensor([row + ids]))[0, len(row) - 1 : -1]
             entropy += torch.distributions.Categorical(logits=logits).entropy().tolist()
     assert noted["entropy"] == pytest.approx(sum(entropy) / len(entropy), abs=1e-5)
+    for prompt, texts, values in training.last:
+        assert values == [mixed(prompt, text) for text in texts]
     rewards = [values for _, _, values in training.last]
     assert noted["reward"] == pytest.approx(sum(map(sum, rewards)) / 48)
     assert noted["silent"] == sum(len(set(values)) == 1 for values in rewards) / 6
