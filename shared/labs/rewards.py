@@ -11,11 +11,9 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
-from shared.answer_groups import answer_texts, sample_groups
 from shared.gpt import GPTConfig, GPTModel
-from shared.instructions import RESPONSE_MARK
 from shared.kit.plots import BLUE, GREEN, ORANGE, PINK, RED, SKY, table
 from shared.reward_training import RewardSettings, RewardTraining, reward_step
 from shared.schedules import attach_clipping
@@ -62,24 +60,6 @@ def supervised_start(written: Sequence[str], steps: int, seed: int = 123) -> GPT
     return model.eval()
 
 
-def drawn_right(
-    model: nn.Module,
-    tokenizer: Any,
-    form: Callable[[dict[str, str]], str],
-    tasks: Sequence[dict[str, str]],
-    judge: Callable[[dict[str, str], str], float],
-    draws: int = 8,
-) -> Tensor:
-    """The rewards of some drawn answers to each task, asked one by one: (tasks, draws)."""
-    rows = []
-    for number, task in enumerate(tasks):
-        ids = torch.tensor([tokenizer.encode(form(task) + RESPONSE_MARK)])  # (1, T)
-        generator = torch.Generator().manual_seed(number)
-        groups = sample_groups(model, ids, draws, 24, tokenizer.eot_token, generator=generator)
-        rows.append([judge(task, answer) for answer in answer_texts(groups, tokenizer)[0]])
-    return torch.tensor(rows)
-
-
 def all_right(prompt: str, answer: str) -> float:
     """1 if the answer holds the prompt's letters in order."""
     return float(list(answer) == sorted(prompt[:-1]))
@@ -117,7 +97,7 @@ def curve(ax: Axes, history: Sequence[Mapping[str, float]], key: str, width: int
 def reward_curves(
     histories: Mapping[str, Sequence[Mapping[str, float]]],
     smooth: int = 20,
-    keys: Sequence[str] = ("reward", "silent"),
+    keys: Sequence[str] = ("reward", "silent", "entropy"),
 ) -> Figure:
     """Mean reward, share of silent groups or other notes of several trainings over their steps."""
     labels = {
@@ -138,6 +118,19 @@ def reward_curves(
             ax.set_ylim(bottom=0)
     axes[0, 0].legend(fontsize=8)
     figure.tight_layout()
+    return figure
+
+
+def before_and_after(
+    xs: Sequence[int], lines: Mapping[str, Sequence[float]], **axes: Any
+) -> Figure:
+    """A curve over the same numbers for each model, on an axis of shares."""
+    figure, ax = plt.subplots(figsize=(6, 2.8))
+    for (label, ys), colour in zip(lines.items(), (ORANGE, BLUE)):
+        ax.plot(xs, ys, "o-", color=colour, label=label)
+    ax.set(ylim=(0, 1.03), **axes)
+    ax.set_xticks(xs, xs)
+    ax.legend()
     return figure
 
 

@@ -10,8 +10,8 @@ from shared.gpt import GPTConfig, GPTModel
 from shared.labs.rewards import (
     REWARDS,
     LetterTokenizer,
+    before_and_after,
     draw_prompts,
-    drawn_right,
     reward_curves,
     reward_runs,
     smoothed,
@@ -48,30 +48,6 @@ def test_the_start_learns_the_answers_not_the_prompts():
     assert losses[1] < 0.8 * losses[0]
 
 
-def test_tasks_are_judged_draw_by_draw():
-    torch.manual_seed(0)
-    model = GPTModel(GPTConfig(128, 60, emb_dim=16, n_heads=2, n_layers=1, drop_rate=0.0))
-    judged = []
-
-    def judge(task, answer):
-        judged.append((task["n"], answer))
-        return float(task["n"])
-
-    rows = drawn_right(model, Tokens(), lambda task: "ab", [{"n": 1}, {"n": 0}], judge, draws=3)
-    assert rows.tolist() == [[1, 1, 1], [0, 0, 0]] and len(judged) == 6
-    assert len({answer for _, answer in judged}) > 1
-
-
-class Tokens:
-    eot_token = 0
-
-    def encode(self, text):
-        return [ord(c) for c in text]
-
-    def decode(self, ids):
-        return "".join(map(chr, ids))
-
-
 @pytest.mark.parametrize(
     "answer, paid",
     [
@@ -86,13 +62,21 @@ def test_what_the_rewards_pay(answer, paid):
     assert tuple(reward("caba>", answer) for reward in REWARDS.values()) == paid
 
 
+def test_two_curves_over_the_same_numbers():
+    lines = {"before": [0.1, 0.2], "after": [0.3, 0.4]}
+    (ax,) = before_and_after([1, 2], lines, ylabel="pass@k").axes
+    assert [line.get_ydata().tolist() for line in ax.lines] == list(lines.values())
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines)
+    assert ax.get_ylabel() == "pass@k"
+
+
 def test_smoothing_is_a_mean_of_the_last_values():
     assert smoothed([2, 4, 6, 8], 2) == [2, 3, 5, 7] and smoothed([2, 4], 5) == [2, 3]
 
 
 def test_the_curves_show_what_was_noted():
     history = [{"reward": 0.1, "silent": 1.0}, {"reward": 0.3, "silent": 0.5}]
-    figure = reward_curves({"run": history, "other": history[:1]}, smooth=1)
+    figure = reward_curves({"run": history, "other": history[:1]}, 1, keys=("reward", "silent"))
     first, second = figure.axes
     assert first.lines[0].get_ydata().tolist() == [0.1, 0.3]
     assert second.lines[0].get_ydata().tolist() == [1.0, 0.5] and len(first.lines) == 2

@@ -83,12 +83,76 @@ def test_silent_groups_may_be_left_out():
         assert torch.allclose(found, weight.grad, atol=1e-6)
 
 
-def test_more_passes_are_more_steps_on_the_same_draws():
-    steps = []
-    training = make(settings=RewardSettings(8, 3, 3, passes=3))
-    training.optimizer.register_step_post_hook(lambda *_: steps.append(1))
-    reward_step(training)
-    assert len(steps) == 3 and len(training.history) == 1
+def mixed(prompt, answer):
+    """All right, all wrong, or both, by the prompt: two silent groups beside one that speaks."""
+    return {"abc": 1.0, "bcd": 0.0}.get(prompt, float(len(answer) > 2 and answer[0] < answer[1]))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.5])
+def test_passes_are_steps_on_the_same_draws_each_with_the_ratio_to_the_policy_that_drew(penalty):
+    """Written out: one loss over all groups, three gradient steps, the old policy stays."""
+    prompts, other = ["abc", "bcd", "cde"], letter_gpt(seed=5)
+    settings = RewardSettings(8, 6, 7, passes=3, clip=0.05, penalty=penalty)
+
+    def start():
+        training = make(mixed, settings, seed=2, reference=other, prompts=prompts)
+        training.optimizer = torch.optim.SGD(training.model.parameters(), lr=3.0)
+        return training
+
+    training, again = start(), start()
+    noted = reward_step(training)
+    rows = torch.tensor([again.ids[number] for number in again.draw()])
+    groups = sample_groups(again.model, rows, 8, 7, 0, generator=again.generator)
+    rewards = torch.tensor([values for _, _, values in training.last])
+    advantages = group_advantages(rewards)
+    assert not groups.counted.all() and 0 < noted["silent"] < 1
+    old = sampled_log_probs(again.model, groups)[0].detach()
+    far = sampled_log_probs(other, groups)[0].detach()
+    for _ in range(3):
+        log_probs, _ = sampled_log_probs(again.model, groups)
+        loss = grpo_loss(log_probs, old, advantages, groups.counted, 0.05, far, penalty)
+        gradients = torch.autograd.grad(loss, list(again.model.parameters()), allow_unused=True)
+        with torch.no_grad():
+            for weight, gradient in zip(again.model.parameters(), gradients):
+                if gradient is not None:
+                    weight -= 3.0 * gradient
+    moved = (log_probs - old).abs().max()
+    assert moved > 0.05  # so that the clip has been at work
+    for found, expected in zip(training.model.parameters(), again.model.parameters()):
+        assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_what_a_step_notes_is_that_of_the_counted_tokens():
+    training, again = (make(mixed, RewardSettings(8, 6, 8), seed=2) for _ in range(2))
+    noted = reward_step(training)
+    rows = torch.tensor([again.ids[number] for number in again.draw()])
+    groups = sample_groups(again.model, rows, 8, 8, 0, generator=again.generator)
+    answers = [
+        row[mask].tolist()
+        for row, mask in zip(groups.answers.view(48, -1), groups.counted.view(48, -1))
+    ]
+    assert len({len(ids) for ids in answers}) > 1
+    assert noted["tokens"] == pytest.approx(sum(map(len, answers)) / 48)
+    with torch.no_grad():
+        entropy = []
+        for row, ids in zip(rows.repeat_interleave(8, dim=0).tolist(), answers):
+            logits = again.model(torch.tensor([row + ids]))[0, len(row) - 1 : -1]
+            entropy += torch.distributions.Categorical(logits=logits).entropy().tolist()
+    assert noted["entropy"] == pytest.approx(sum(entropy) / len(entropy), abs=1e-5)
+    for prompt, texts, values in training.last:
+        assert values == [mixed(prompt, text) for text in texts]
+    rewards = [values for _, _, values in training.last]
+    assert noted["reward"] == pytest.approx(sum(map(sum, rewards)) / 48)
+    assert noted["silent"] == sum(len(set(values)) == 1 for values in rewards) / 6
+
+
+def test_dropout_is_off_while_it_draws_and_moves():
+    training, quiet = make(), make()
+    for one in (training, quiet):
+        one.model.drop_emb.p = 0.5
+        one.model.train()
+    quiet.model.drop_emb.p = 0.0
+    assert train(training, 2) == train(quiet, 2) and same_weights(training.model, quiet.model)
 
 
 def test_prompts_of_a_step_have_one_length_and_all_prompts_come():
