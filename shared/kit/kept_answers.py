@@ -56,13 +56,13 @@ def solutions(notebook: str) -> frozenset[str]:
 
 
 def is_the_courses(name: str) -> bool:
-    """Whether the cell that runs is the course's own solution of "lora/lora_alpha"."""
+    """Whether the cell that runs is the course's own solution of "lora/lora_parameters"."""
     cell = running_cell()
     return cell is not None and cell.strip() in solutions(name.split("/")[0])
 
 
 def keep(name: str) -> None:
-    """Keep the running cell as the right answer to "lora/lora_alpha"."""
+    """Keep the running cell as the right answer to "lora/lora_parameters"."""
     home, cell = answers_folder(), running_cell()
     if home is None or cell is None:
         return
@@ -111,7 +111,7 @@ def say_once(warning: str) -> None:
 
 
 def kept_answer(name: str) -> Path | None:
-    """The file that holds the right answer to "lora/lora_alpha", if there is one."""
+    """The file that holds the right answer to "lora/lora_parameters", if there is one."""
     home = answers_folder()
     path = home / f"{name}.py" if home else None
     return path if path and path.is_file() else None

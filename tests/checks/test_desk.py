@@ -13,7 +13,7 @@ from shared.kit.repository import ROOT, notebook_paths
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("LLM_COURSE_ANSWERS", str(tmp_path))
-    for name in ("lora/lora_alpha", "lora/lora_forward", "loss/perplexity"):
+    for name in ("lora/lora_parameters", "lora/lora_forward", "loss/perplexity"):
         path = tmp_path / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text("answer = 1")
@@ -34,7 +34,7 @@ def test_the_map_shows_every_notebook_and_what_is_done(home, capsys):
     text = capsys.readouterr().out
     for path in notebook_paths():
         assert len(row(text, path.stem).split()[1]) == len(exercises(path.stem.split("_", 1)[1]))
-    assert row(text, "05_lora").endswith("●●○○")
+    assert row(text, "05_lora").endswith("●●○○○")
     assert row(text, "01_loss").endswith("●○○")
     assert "●" not in row(text, "01_tokenization")
 

@@ -42,5 +42,5 @@ def test_what_learners_hand_in_is_collected(tmp_path):
 
 def test_a_graded_cell_asks_for_the_verdict():
     name = re.search(r'verdict\("([\w/]+)"', GRADED)[1]
-    exec(GRADED, {"lora_alpha_answer": 32})
+    exec(GRADED, {"lora_parameters_answer": 294_912})
     assert verdict(name, 31) != "right"
